@@ -1,5 +1,8 @@
 /* row_spill.c - see row_spill.h.
  *
+ * WHO ADDS. Parts do not need each other, so where many rows come the crew adds them, each task to
+ * some of the parts; only the file is one, and has a lock around it.
+ *
  * Rows gather in a row_store a part. One whose rows take more than its share of the memory goes to
  * the end of the file as a piece, and begins anew; the pieces of a part are a list in memory. What
  * has not gone to the file when a part is taken comes from its store, behind the pieces.
@@ -22,6 +25,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +37,7 @@
 #include "base/text.h"
 
 #define SPILLING "keeping rows in a file"
+#define CREW_ROWS_MIN 4096u /* fewer are added by the caller */
 #define PIECE_BYTES_MIN ((size_t)16 << 10)
 #define NAME_TRIES 100
 
@@ -48,15 +55,24 @@ typedef struct spill_part {
     size_t bytes; /* that the rows in the file had in memory */
 } spill_part;
 
+/* One who adds rows to some of the parts. */
+typedef struct spiller {
+    text_buffer bytes; /* a piece on its way */
+    freshet_code code;
+    freshet_error err;
+} spiller;
+
 struct row_spill {
     const schema *schema;
     const char *folder;
-    size_t piece_bytes; /* a part's rows that take so many go to the file */
-    int fd;             /* -1: there is none yet */
+    crew *crew;
+    size_t piece_bytes;   /* a part's rows that take so many go to the file */
+    pthread_mutex_t lock; /* around the file and its end */
+    int fd;               /* -1: there is none yet */
     int64_t end;
     uint64_t n_rows;
     bool with_write_us, with_kinds;
-    text_buffer bytes; /* a piece on its way */
+    spiller *spillers; /* as many as the crew has workers */
     arena *arena;      /* of a piece that is read, and of rows that are dealt out */
     spill_part parts[ROW_SPILL_PARTS];
 };
@@ -74,7 +90,7 @@ static uint32_t expected_rows(const row_spill *spill)
     return n > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)(n + n / 8);
 }
 
-freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder,
+freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder, crew *crew,
                             row_spill **out, freshet_error *err)
 {
     row_spill *spill = calloc(1, sizeof *spill);
@@ -83,11 +99,16 @@ freshet_code row_spill_open(const schema *schema, size_t memory, const char *fol
     const size_t share = memory / ROW_SPILL_PARTS;
     spill->schema = schema;
     spill->folder = folder;
+    spill->crew = crew;
+    pthread_mutex_init(&spill->lock, NULL);
     spill->piece_bytes = share < PIECE_BYTES_MIN ? PIECE_BYTES_MIN : share;
     spill->fd = -1;
-    text_init(&spill->bytes, SIZE_MAX / 2);
     spill->arena = arena_open();
-    freshet_code code = spill->arena == NULL ? error_memory(err, SPILLING) : FRESHET_OK;
+    spill->spillers = calloc(crew_workers(crew), sizeof *spill->spillers);
+    freshet_code code =
+        spill->arena == NULL || spill->spillers == NULL ? error_memory(err, SPILLING) : FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < crew_workers(crew); i++)
+        text_init(&spill->spillers[i].bytes, SIZE_MAX / 2);
     for (uint32_t i = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++) {
         code = row_store_open(schema, &spill->parts[i].waiting, err);
         if (code == FRESHET_OK)
@@ -110,7 +131,10 @@ void row_spill_close(row_spill *spill)
     }
     if (spill->fd >= 0)
         os.close(spill->fd);
-    text_release(&spill->bytes);
+    for (uint32_t i = 0; spill->spillers != NULL && i < crew_workers(spill->crew); i++)
+        text_release(&spill->spillers[i].bytes);
+    free(spill->spillers);
+    pthread_mutex_destroy(&spill->lock);
     arena_close(spill->arena);
     free(spill);
 }
@@ -179,10 +203,9 @@ static freshet_code open_file(row_spill *spill, freshet_error *err)
     for (int i = 0; spill->fd < 0 && i < NAME_TRIES &&
                     (errno == EOPNOTSUPP || errno == EISDIR || errno == EEXIST);
          i++) {
-        char *path = arena_format(spill->arena, "%s/freshet-rows-%lld-%d", spill->folder,
-                                  (long long)os.now_us(), i);
-        if (path == NULL)
-            return error_memory(err, SPILLING);
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/freshet-rows-%lld-%d", spill->folder,
+                 (long long)os.now_us(), i);
         spill->fd = os.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
         if (spill->fd >= 0 && os.unlink(path) != 0)
             return spill_failed(err, "cannot remove the name of", path);
@@ -191,11 +214,11 @@ static freshet_code open_file(row_spill *spill, freshet_error *err)
                           : spill_failed(err, "cannot make a file for rows in", spill->folder);
 }
 
-static freshet_code write_bytes(row_spill *spill, freshet_error *err)
+static freshet_code write_bytes(const row_spill *spill, const text_buffer *bytes,
+                                freshet_error *err)
 {
-    for (size_t done = 0; done < spill->bytes.length;) {
-        const ssize_t n =
-            os.write(spill->fd, spill->bytes.bytes + done, spill->bytes.length - done);
+    for (size_t done = 0; done < bytes->length;) {
+        const ssize_t n = os.write(spill->fd, bytes->bytes + done, bytes->length - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n == 0)
@@ -207,9 +230,8 @@ static freshet_code write_bytes(row_spill *spill, freshet_error *err)
     return FRESHET_OK;
 }
 
-static void put_rows(row_spill *spill, const batch *rows)
+static void put_rows(const row_spill *spill, text_buffer *into, const batch *rows)
 {
-    text_buffer *into = &spill->bytes;
     for (uint32_t i = 0; i < spill->schema->n_fields; i++)
         put_column(into, &rows->columns[i], rows->n_rows);
     if (spill->with_write_us)
@@ -218,32 +240,49 @@ static void put_rows(row_spill *spill, const batch *rows)
         text_append(into, (const char *)rows->row_kinds, rows->n_rows);
 }
 
-static freshet_code note_piece(row_spill *spill, spill_part *part, uint32_t n_rows,
-                               freshet_error *err)
+/* Puts the bytes at the end of the file, which begins with them where there is none. */
+static freshet_code append_bytes(row_spill *spill, const text_buffer *bytes, int64_t *offset,
+                                 freshet_error *err)
 {
-    if (!array_reserve(&part->pieces, &part->capacity, part->n_pieces + UINT64_C(1),
-                       sizeof *part->pieces))
-        return error_memory(err, SPILLING);
-    part->pieces[part->n_pieces++] =
-        (spilled_piece){.offset = spill->end, .length = spill->bytes.length, .n_rows = n_rows};
-    spill->end += (int64_t)spill->bytes.length;
-    return FRESHET_OK;
+    pthread_mutex_lock(&spill->lock);
+    freshet_code code = spill->fd < 0 ? open_file(spill, err) : FRESHET_OK;
+    if (code == FRESHET_OK)
+        code = write_bytes(spill, bytes, err);
+    *offset = spill->end;
+    if (code == FRESHET_OK)
+        spill->end += (int64_t)bytes->length;
+    pthread_mutex_unlock(&spill->lock);
+    return code;
 }
 
-/* The waiting rows of a part, a chunk of its store a piece. */
-static freshet_code write_part(row_spill *spill, spill_part *part, freshet_error *err)
+/* A chunk of a part's store becomes a piece. */
+static freshet_code write_piece(row_spill *spill, spill_part *part, text_buffer *bytes,
+                                const batch *chunk, freshet_error *err)
+{
+    int64_t offset = 0;
+    text_reset(bytes);
+    put_rows(spill, bytes, chunk);
+    if (bytes->failed || !array_reserve(&part->pieces, &part->capacity,
+                                        part->n_pieces + UINT64_C(1), sizeof *part->pieces))
+        return error_memory(err, SPILLING);
+    freshet_code code = append_bytes(spill, bytes, &offset, err);
+    if (code == FRESHET_OK)
+        part->pieces[part->n_pieces++] =
+            (spilled_piece){.offset = offset, .length = bytes->length, .n_rows = chunk->n_rows};
+    return code;
+}
+
+/* The waiting rows of a part. */
+static freshet_code write_part(row_spill *spill, spill_part *part, text_buffer *bytes,
+                               freshet_error *err)
 {
     const uint32_t n = row_store_rows(part->waiting);
-    freshet_code code = spill->fd < 0 ? open_file(spill, err) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
         uint32_t index;
         const batch *chunk = row_store_at(part->waiting, row, &index);
         assert(index == 0);
-        text_reset(&spill->bytes);
-        put_rows(spill, chunk);
-        code = spill->bytes.failed ? error_memory(err, SPILLING) : write_bytes(spill, err);
-        if (code == FRESHET_OK)
-            code = note_piece(spill, part, chunk->n_rows, err);
+        code = write_piece(spill, part, bytes, chunk, err);
         row += chunk->n_rows;
     }
     part->bytes += row_store_bytes(part->waiting);
@@ -265,33 +304,67 @@ static void deal_rows(const uint8_t *parts, uint32_t n, uint32_t *rows, uint32_t
         rows[ends[parts[row]]++] = row;
 }
 
+/* What is added in one call. */
+typedef struct addition {
+    row_spill *spill;
+    const batch *from;
+    uint32_t *rows, ends[ROW_SPILL_PARTS]; /* as deal_rows gives them */
+    uint32_t n_tasks;
+} addition;
+
+static freshet_code add_to_part(const addition *addition, uint32_t which, spiller *spiller)
+{
+    row_spill *spill = addition->spill;
+    spill_part *part = &spill->parts[which];
+    const uint32_t begin = which == 0 ? 0 : addition->ends[which - 1];
+    const uint32_t n = addition->ends[which] - begin;
+    if (n == 0)
+        return FRESHET_OK;
+    freshet_code code =
+        row_store_add(part->waiting, addition->from, addition->rows + begin, n, &spiller->err);
+    part->n_rows += n;
+    if (code == FRESHET_OK && row_store_bytes(part->waiting) >= spill->piece_bytes)
+        code = write_part(spill, part, &spiller->bytes, &spiller->err);
+    return code;
+}
+
+/* Task: the parts of one spiller. */
+static void add_to_parts(void *context, uint32_t which)
+{
+    const addition *addition = context;
+    spiller *spiller = &addition->spill->spillers[which];
+    const uint32_t first = which * ROW_SPILL_PARTS / addition->n_tasks;
+    const uint32_t end = (which + 1) * ROW_SPILL_PARTS / addition->n_tasks;
+    spiller->code = FRESHET_OK;
+    for (uint32_t i = first; spiller->code == FRESHET_OK && i < end; i++)
+        spiller->code = add_to_part(addition, i, spiller);
+}
+
 freshet_code row_spill_add(row_spill *spill, const batch *from, const uint8_t *parts,
                            freshet_error *err)
 {
-    uint32_t ends[ROW_SPILL_PARTS] = {0};
     arena_reset(spill->arena);
-    uint32_t *rows = arena_alloc(spill->arena, (from->n_rows + (size_t)1) * sizeof *rows);
-    if (rows == NULL)
+    addition addition = {
+        .spill = spill,
+        .from = from,
+        .rows = arena_alloc(spill->arena, (from->n_rows + (size_t)1) * sizeof(uint32_t)),
+        .n_tasks = from->n_rows < CREW_ROWS_MIN ? 1 : crew_workers(spill->crew)};
+    if (addition.rows == NULL)
         return error_memory(err, SPILLING);
     if (spill->n_rows == 0) {
         spill->with_write_us = from->write_us != NULL;
         spill->with_kinds = from->row_kinds != NULL;
     }
-    deal_rows(parts, from->n_rows, rows, ends);
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0, begin = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++) {
-        spill_part *part = &spill->parts[i];
-        const uint32_t n = ends[i] - begin;
-        if (n == 0)
-            continue;
-        code = row_store_add(part->waiting, from, rows + begin, n, err);
-        begin = ends[i];
-        part->n_rows += n;
-        if (code == FRESHET_OK && row_store_bytes(part->waiting) >= spill->piece_bytes)
-            code = write_part(spill, part, err);
-    }
+    deal_rows(parts, from->n_rows, addition.rows, addition.ends);
+    crew_run(spill->crew, addition.n_tasks, add_to_parts, &addition);
     spill->n_rows += from->n_rows;
-    return code;
+    for (uint32_t i = 0; i < addition.n_tasks; i++)
+        if (spill->spillers[i].code != FRESHET_OK) {
+            if (err != NULL)
+                *err = spill->spillers[i].err;
+            return spill->spillers[i].code;
+        }
+    return FRESHET_OK;
 }
 
 /* ---- out of it ------------------------------------------------------------------------------- */

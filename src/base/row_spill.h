@@ -14,15 +14,16 @@
 #ifndef FRESHET_BASE_ROW_SPILL_H
 #define FRESHET_BASE_ROW_SPILL_H
 
+#include "base/crew.h"
 #include "base/row_store.h"
 
 #define ROW_SPILL_PARTS 256u
 
 typedef struct row_spill row_spill;
 
-/* The schema and the folder's name are referred to, and must outlive it. About `memory` bytes of
- * rows wait for the file. */
-freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder,
+/* The schema, the folder's name and the crew, which adds many rows together (NULL: the caller
+ * alone), are referred to, and must outlive it. About `memory` bytes of rows wait for the file. */
+freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder, crew *crew,
                             row_spill **out, freshet_error *err);
 /* NULL is fine. */
 void row_spill_close(row_spill *spill);

@@ -1,3 +1,4 @@
+/* tsan */
 /* row_spill_test.c - rows spread over parts come back as they were, whatever went to the file. */
 #include "base/row_spill.h"
 
@@ -24,6 +25,7 @@ typedef struct rig {
     field fields[N_FIELDS];
     schema schema;
     row_spill *spill;
+    crew *crew;
     uint64_t state;
     char **texts[ROW_SPILL_PARTS]; /* the rows of each part, as text */
     uint32_t n[ROW_SPILL_PARTS];
@@ -47,12 +49,15 @@ static void set_up(rig *rig, uint64_t seed, size_t memory)
     rig->fields[3] = (field){"o", type_struct(rig->arena, inner, 2)};
     rig->fields[4] = (field){"b", type_simple(TYPE_BOOLEAN)};
     rig->schema = (schema){N_FIELDS, rig->fields};
-    assert_int_equal(row_spill_open(&rig->schema, memory, folder(), &rig->spill, NULL), FRESHET_OK);
+    assert_int_equal(crew_open(1 + seed % 4, &rig->crew, NULL), FRESHET_OK);
+    assert_int_equal(row_spill_open(&rig->schema, memory, folder(), rig->crew, &rig->spill, NULL),
+                     FRESHET_OK);
 }
 
 static void tear_down(rig *rig)
 {
     row_spill_close(rig->spill);
+    crew_close(rig->crew);
     for (uint32_t i = 0; i < ROW_SPILL_PARTS; i++)
         free(rig->texts[i]);
     arena_close(rig->arena);
@@ -164,8 +169,10 @@ static void one_case(uint64_t seed)
     set_up(&rig, seed, is_small ? 0 : (size_t)1 << 30);
     const uint32_t n_parts = seed % 3 == 0 ? 2 : ROW_SPILL_PARTS;
     for (int i = 0; i < 6; i++)
-        assert_int_equal(add_rows(&rig, 1 + (uint32_t)random_draw(&rig.state, 2500), n_parts, NULL),
-                         FRESHET_OK);
+        assert_int_equal(
+            add_rows(&rig, 1 + (uint32_t)random_draw(&rig.state, seed % 2 == 0 ? 2500 : 6000),
+                     n_parts, NULL),
+            FRESHET_OK);
     if (n_parts == 2)
         assert_int_equal(row_spill_bytes(rig.spill) > 0, is_small);
     check_parts(&rig);

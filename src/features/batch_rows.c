@@ -17,6 +17,7 @@
 #define KEEPING "keeping the rows of a batch"
 #define PART_SHIFT 32
 #define LEVEL_BITS 8
+#define CREW_ROWS_MIN 4096u /* of fewer the caller tells the parts */
 #define BATCH_LEVELS_MAX 3u
 #define SPREAD_BYTES ((size_t)16 << 20)
 
@@ -33,10 +34,10 @@ struct batch_rows {
     level levels[BATCH_LEVELS_MAX];
     uint32_t n_levels; /* 0: there is no spill */
     uint64_t n_rows;
-    size_t spread_bytes; /* with so many they are spread */
-    const column **keys; /* of what is added */
-    text_buffer key;
-    uint8_t *parts; /* by row of what is added */
+    size_t spread_bytes;  /* with so many they are spread */
+    const column **keys;  /* of what is added */
+    text_buffer *buffers; /* one a worker */
+    uint8_t *parts;       /* by row of what is added */
     uint32_t parts_capacity;
     bool is_over; /* the rows in memory were given */
     bool warned;
@@ -50,11 +51,13 @@ freshet_code batch_rows_open(const batch_rows_options *options, batch_rows **out
         return error_memory(err, KEEPING);
     rows->options = *options;
     rows->spread_bytes = options->memory < SPREAD_BYTES ? options->memory : SPREAD_BYTES;
-    text_init(&rows->key, TEXT_LIMIT_DEFAULT);
     *out = rows;
     rows->keys = calloc(options->n_keys + (size_t)1, sizeof *rows->keys);
-    if (rows->keys == NULL)
+    rows->buffers = calloc(crew_workers(options->crew), sizeof *rows->buffers);
+    if (rows->keys == NULL || rows->buffers == NULL)
         return error_memory(err, KEEPING);
+    for (uint32_t i = 0; i < crew_workers(options->crew); i++)
+        text_init(&rows->buffers[i], TEXT_LIMIT_DEFAULT);
     return row_store_open(options->schema, &rows->store, err);
 }
 
@@ -65,7 +68,9 @@ void batch_rows_close(batch_rows *rows)
     row_store_close(rows->store);
     for (uint32_t i = 0; i < rows->n_levels; i++)
         row_spill_close(rows->levels[i].spill);
-    text_release(&rows->key);
+    for (uint32_t i = 0; rows->buffers != NULL && i < crew_workers(rows->options.crew); i++)
+        text_release(&rows->buffers[i]);
+    free(rows->buffers);
     free(rows->parts);
     free(rows->keys);
     free(rows);
@@ -78,14 +83,42 @@ uint64_t batch_rows_count(const batch_rows *rows)
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
+/* Which part each of some rows is of. */
+typedef struct telling {
+    batch_rows *rows;
+    uint32_t n_rows, slice_rows;
+    unsigned shift;
+} telling;
+
+static void tell_parts(void *context, uint32_t which)
+{
+    const telling *telling = context;
+    batch_rows *rows = telling->rows;
+    const key_columns keys = {rows->keys, rows->options.n_keys, NULL};
+    const uint32_t first = which * telling->slice_rows;
+    const uint32_t left = telling->n_rows - first;
+    const uint32_t end = first + (left < telling->slice_rows ? left : telling->slice_rows);
+    uint64_t hashes[KEY_HASHES_MAX];
+    for (uint32_t row = first, n; row < end; row += n) {
+        n = end - row < KEY_HASHES_MAX ? end - row : KEY_HASHES_MAX;
+        key_hashes(&keys, row, n, &rows->buffers[which], hashes);
+        for (uint32_t i = 0; i < n; i++)
+            rows->parts[row + i] = (uint8_t)(hashes[i] >> telling->shift);
+    }
+}
+
 /* Into the deepest level. */
 static freshet_code batch_rows_spread(void *context, const batch *from, freshet_error *err)
 {
     batch_rows *rows = context;
-    const unsigned shift = PART_SHIFT + LEVEL_BITS * (rows->n_levels - 1);
     const batch_rows_options *options = &rows->options;
-    const key_columns keys = {rows->keys, options->n_keys, NULL};
-    uint64_t hashes[KEY_HASHES_MAX];
+    const uint32_t most = from->n_rows < CREW_ROWS_MIN ? 1 : crew_workers(options->crew);
+    telling telling = {.rows = rows,
+                       .n_rows = from->n_rows,
+                       .slice_rows = (from->n_rows + most - 1) / most,
+                       .shift = PART_SHIFT + LEVEL_BITS * (rows->n_levels - 1)};
+    if (from->n_rows == 0)
+        return FRESHET_OK;
     if (from->n_rows > rows->parts_capacity) {
         free(rows->parts);
         rows->parts = malloc(from->n_rows);
@@ -95,14 +128,11 @@ static freshet_code batch_rows_spread(void *context, const batch *from, freshet_
         return error_memory(err, KEEPING);
     for (uint32_t i = 0; i < options->n_keys; i++)
         rows->keys[i] = &from->columns[options->keys[i]];
-    for (uint32_t row = 0, n; row < from->n_rows; row += n) {
-        n = from->n_rows - row < KEY_HASHES_MAX ? from->n_rows - row : KEY_HASHES_MAX;
-        key_hashes(&keys, row, n, &rows->key, hashes);
-        for (uint32_t i = 0; i < n; i++)
-            rows->parts[row + i] = (uint8_t)(hashes[i] >> shift);
-    }
-    if (rows->key.failed)
-        return error_memory(err, KEEPING);
+    const uint32_t n = (from->n_rows + telling.slice_rows - 1) / telling.slice_rows;
+    crew_run(options->crew, n, tell_parts, &telling);
+    for (uint32_t i = 0; i < n; i++)
+        if (rows->buffers[i].failed)
+            return error_memory(err, KEEPING);
     return row_spill_add(rows->levels[rows->n_levels - 1].spill, from, rows->parts, err);
 }
 
@@ -111,8 +141,8 @@ static freshet_code add_level(batch_rows *rows, freshet_error *err)
     const batch_rows_options *options = &rows->options;
     level *level = &rows->levels[rows->n_levels];
     *level = (struct level){0};
-    freshet_code code =
-        row_spill_open(options->schema, options->memory, options->folder, &level->spill, err);
+    freshet_code code = row_spill_open(options->schema, options->memory, options->folder,
+                                       options->crew, &level->spill, err);
     if (code == FRESHET_OK)
         rows->n_levels++;
     return code;

@@ -11,6 +11,7 @@
 #ifndef FRESHET_FEATURES_BATCH_ROWS_H
 #define FRESHET_FEATURES_BATCH_ROWS_H
 
+#include "base/crew.h"
 #include "base/row_store.h"
 
 typedef struct batch_rows batch_rows;
@@ -22,6 +23,7 @@ typedef struct batch_rows_options {
     size_t memory;        /* of rows; `batch: {memory}` is more: what is computed of them, too */
     const char *folder;
     const char *pipeline; /* for messages */
+    crew *crew;           /* spreads them; NULL: the caller alone does */
 } batch_rows_options;
 
 /* Of `batch: {memory}` (docs/guide/memory.md) the rows that are kept get one part in so many. */

@@ -1,3 +1,4 @@
+/* tsan */
 /* batch_rows_test.c - rows of a batch come back key by key, whatever the memory: the same as if all
  * had been kept. */
 #include "features/batch_rows.h"
@@ -17,7 +18,7 @@
 #include "base/os.h"
 #include "base/random_testing.h"
 
-#define ADDED 3000u
+#define ADDED 6000u
 
 typedef struct rig {
     arena *arena;
@@ -25,6 +26,7 @@ typedef struct rig {
     schema schema;
     uint32_t keys[2];
     batch_rows *rows;
+    crew *crew;
     uint64_t state;
     uint32_t n_keys; /* different ones */
     uint32_t hot;    /* of 100 rows, how many are of key 0 */
@@ -54,11 +56,13 @@ static void set_up(rig *rig, uint64_t seed, uint32_t n_keys, size_t memory)
     rig->counts = arena_zero(rig->arena, n_keys, sizeof *rig->counts);
     for (uint32_t i = 0; i < n_keys; i++)
         rig->last[i] = -1;
+    assert_int_equal(crew_open(1 + seed % 3, &rig->crew, NULL), FRESHET_OK);
     const batch_rows_options options = {.schema = &rig->schema,
                                         .keys = rig->keys,
                                         .n_keys = 2,
                                         .memory = memory,
                                         .folder = folder(),
+                                        .crew = rig->crew,
                                         .pipeline = "p"};
     assert_int_equal(batch_rows_open(&options, &rig->rows, NULL), FRESHET_OK);
 }
@@ -66,6 +70,7 @@ static void set_up(rig *rig, uint64_t seed, uint32_t n_keys, size_t memory)
 static void tear_down(rig *rig)
 {
     batch_rows_close(rig->rows);
+    crew_close(rig->crew);
     arena_close(rig->arena);
 }
 
@@ -140,23 +145,24 @@ static void rows_of_a_key_come_together(void **state)
 {
     (void)state;
     static const memory_case cases[] = {
-        {(size_t)1 << 30, 5000, 20, 0, 1, 1, UINT32_MAX},  /* all in memory */
-        {(size_t)1 << 20, 5000, 20, 0, 250, 256, 1000},    /* spread once */
-        {(size_t)8 << 10, 5000, 20, 0, 3000, 5000, 150},   /* and each part again */
-        {500, 500, 20, 0, 450, 500, UINT32_MAX},           /* each key alone */
-        {(size_t)8 << 10, 5000, 20, 60, 500, 5000, 40000}, /* one of them has most of the rows */
-        {(size_t)8 << 10, 1, 20, 0, 1, 1, UINT32_MAX},     /* there is one only */
+        {(size_t)1 << 30, 5000, 10, 0, 1, 1, UINT32_MAX},  /* all in memory */
+        {(size_t)1 << 20, 5000, 10, 0, 250, 256, 1000},    /* spread once */
+        {(size_t)8 << 10, 5000, 10, 0, 3000, 5000, 150},   /* and each part again */
+        {500, 500, 10, 0, 450, 500, UINT32_MAX},           /* each key alone */
+        {(size_t)8 << 10, 5000, 10, 60, 500, 5000, 40000}, /* one of them has most of the rows */
+        {(size_t)8 << 10, 1, 10, 0, 1, 1, UINT32_MAX},     /* there is one only */
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+        const memory_case *each = &cases[i / 3];
         rig rig;
         uint32_t largest;
-        set_up(&rig, i, cases[i].n_keys, cases[i].memory);
-        rig.hot = cases[i].hot;
-        for (uint32_t n = 0; n < cases[i].n_adds; n++)
+        set_up(&rig, i, each->n_keys, each->memory);
+        rig.hot = each->hot;
+        for (uint32_t n = 0; n < each->n_adds; n++)
             assert_int_equal(add_rows(&rig, NULL), FRESHET_OK);
         const uint32_t n_sets = check_sets(&rig, &largest);
-        assert_in_range(n_sets, cases[i].sets_min, cases[i].sets_max);
-        assert_true(largest <= cases[i].largest_max);
+        assert_in_range(n_sets, each->sets_min, each->sets_max);
+        assert_true(largest <= each->largest_max);
         assert_int_equal(batch_rows_next(rig.rows, &(const row_store *){NULL}, NULL), FRESHET_END);
         tear_down(&rig);
     }
@@ -200,7 +206,7 @@ static freshet_code go_through(rig *rig, freshet_error *err)
 {
     const row_store *set;
     freshet_code code = FRESHET_OK;
-    for (uint32_t n = 0; code == FRESHET_OK && n < 12; n++)
+    for (uint32_t n = 0; code == FRESHET_OK && n < 6; n++)
         code = add_rows(rig, err);
     while (code == FRESHET_OK)
         code = batch_rows_next(rig->rows, &set, err);

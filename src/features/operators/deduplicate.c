@@ -313,7 +313,8 @@ static freshet_code deduplicate_open(freshet_operator *self, const operator_opti
         .n_keys = self->plan->n_keys,
         .memory = declaration_batch_memory(options->declaration) / BATCH_ROWS_SHARE,
         .folder = declaration_batch_path(options->declaration, self->arena),
-        .pipeline = options->declaration->pipeline.value};
+        .pipeline = options->declaration->pipeline.value,
+        .crew = options->set->crew};
     deduplicate->memory.fail_after = -1;
     text_init(&deduplicate->chunk.bytes, TEXT_LIMIT_DEFAULT);
     if (keys == NULL || kept.folder == NULL)

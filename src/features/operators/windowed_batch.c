@@ -36,7 +36,8 @@ static freshet_code open_rows(windowed_batch *windowed, const operator_options *
                                      .memory = declaration_batch_memory(options->declaration) /
                                                BATCH_ROWS_SHARE,
                                      .folder = declaration_batch_path(options->declaration, arena),
-                                     .pipeline = options->declaration->pipeline.value};
+                                     .pipeline = options->declaration->pipeline.value,
+                                     .crew = windowed->crew};
     if (keys == NULL || kept.folder == NULL)
         return error_memory(err, "opening the windows");
     for (uint32_t i = 0; i < view->n_keys; i++)
