@@ -233,8 +233,10 @@ const char *keyed_check(const keyed_table *table)
 
 /* ---- many rows ----------------------------------------------------------------------------- */
 
-bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column *keys,
-                      uint32_t n_keys, uint32_t from, uint32_t n, uint32_t key_bytes_max)
+/* Rows [from, from + n), or the n rows with the numbers `rows`. */
+static inline __attribute__((always_inline)) bool
+fill_chunk(keyed_chunk *chunk, const keyed_table *table, const column *keys, uint32_t n_keys,
+           uint32_t from, const uint32_t *rows, uint32_t n, uint32_t key_bytes_max)
 {
     text_buffer *bytes = &chunk->bytes;
     memset(chunk->asked, 0, sizeof chunk->asked);
@@ -243,7 +245,7 @@ bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column
     for (uint32_t i = 0; i < n; i++) {
         const size_t begin = bytes->length;
         for (uint32_t k = 0; k < n_keys; k++)
-            cells_put(bytes, &keys[k], from + i, true);
+            cells_put(bytes, &keys[k], rows == NULL ? from + i : rows[i], true);
         if (bytes->failed)
             return false;
         const size_t length = bytes->length - begin;
@@ -256,6 +258,19 @@ bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column
             bytes->length = begin;
     }
     return true;
+}
+
+bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column *keys,
+                      uint32_t n_keys, uint32_t from, uint32_t n, uint32_t key_bytes_max)
+{
+    return fill_chunk(chunk, table, keys, n_keys, from, NULL, n, key_bytes_max);
+}
+
+bool keyed_chunk_fill_rows(keyed_chunk *chunk, const keyed_table *table, const column *keys,
+                           uint32_t n_keys, const uint32_t *rows, uint32_t n,
+                           uint32_t key_bytes_max)
+{
+    return fill_chunk(chunk, table, keys, n_keys, 0, rows, n, key_bytes_max);
 }
 
 void keyed_chunk_prefetch(const keyed_chunk *chunk, const keyed_table *table, uint32_t n,

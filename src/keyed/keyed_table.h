@@ -254,6 +254,11 @@ static inline const char *keyed_chunk_key(const keyed_chunk *chunk, uint32_t i)
 bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column *keys,
                       uint32_t n_keys, uint32_t from, uint32_t n, uint32_t key_bytes_max);
 
+/* The same of the n rows with these numbers. */
+bool keyed_chunk_fill_rows(keyed_chunk *chunk, const keyed_table *table, const column *keys,
+                           uint32_t n_keys, const uint32_t *rows, uint32_t n,
+                           uint32_t key_bytes_max);
+
 /* Asks for the entries that are probably theirs: entries[i], or NULL. For prefetching only. */
 void keyed_chunk_prefetch(const keyed_chunk *chunk, const keyed_table *table, uint32_t n,
                           const void **entries);

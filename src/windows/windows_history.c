@@ -182,8 +182,8 @@ static bool refuse_long_keys(history *history)
 {
     for (uint32_t row = 0; row < history->input->n_rows; row++)
         if (history->key_of_row[row] == KEY_NONE &&
-            refuse_row(history->plan, history->arena, history->result, row, WINDOWS_KEY_TOO_LONG,
-                       NULL) != FRESHET_OK)
+            refuse_row(history->plan, history->arena, history->result, row, row,
+                       WINDOWS_KEY_TOO_LONG, NULL) != FRESHET_OK)
             return false;
     return true;
 }

@@ -115,11 +115,12 @@ static inline int64_t write_time(int64_t second, uint32_t revision)
 freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
                           freshet_error *err);
 
-/* A result of so many rows, none refreshed; and a row of it that is refused. */
+/* A result of so many rows, none refreshed; and a row of it that is refused, whose outputs stand at
+ * row `at`. */
 freshet_code make_result(const windows_plan *plan, uint32_t n_rows, arena *arena,
                          windows_result *result, freshet_error *err);
 freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *result,
-                        uint32_t row, uint8_t why, freshet_error *err);
+                        uint32_t row, uint32_t at, uint8_t why, freshet_error *err);
 
 /* Of so many rows, none there yet. The key as row out->n, its windows ending at that second, and so
  * its time; the write timestamp loses to all rows of it. */

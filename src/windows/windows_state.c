@@ -81,6 +81,7 @@
 #include "base/error.h"
 #include "keyed/cells.h"
 #include "windows/corrections.h"
+#include "windows/key_order.h"
 #include "windows/windows_internal.h"
 
 #define BLOCK_LINES 6u /* prefetched of a block: twenty events of one double and a little more */
@@ -320,12 +321,12 @@ freshet_code make_result(const windows_plan *plan, uint32_t n_rows, arena *arena
 }
 
 freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *result,
-                        uint32_t row, uint8_t why, freshet_error *err)
+                        uint32_t row, uint32_t at, uint8_t why, freshet_error *err)
 {
     result->flags[row] |= why;
     result->write_us[row] = INT64_MIN;
     for (uint32_t i = 0; i < plan->outputs.n_fields; i++)
-        if (!column_set_null(arena, &result->outputs[i], row))
+        if (!column_set_null(arena, &result->outputs[i], at))
             return error_memory(err, APPLYING);
     return FRESHET_OK;
 }
@@ -339,6 +340,7 @@ typedef struct application {
     arena *arena;
     windows_result *result;
     uint32_t refreshed_capacity;
+    uint32_t at; /* of the outputs, where those of the row go */
     schema carried;
 } application;
 
@@ -614,8 +616,8 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
          (is_known(entry) &&
           second < windows_horizon(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
-        return refuse_row(application->state->plan, application->arena, result, row, WINDOWS_LATE,
-                          err);
+        return refuse_row(application->state->plan, application->arena, result, row,
+                          application->at, WINDOWS_LATE, err);
     }
     event_end end = {{0}, 0};
     bool newest;
@@ -625,7 +627,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     keyed_mark_dirty(&state->keys, index);
     if (state->options.expires && !note_loss(state, entry, index, second))
         return apply_memory(err);
-    answer_row into = {application->arena, result->outputs, row, false};
+    answer_row into = {application->arena, result->outputs, application->at, false};
     state->walker.remember = newest;
     if (!answer(state, entry, second, end, end, &into))
         return apply_memory(err);
@@ -660,7 +662,7 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     bool is_new;
     if (chunk->rows[chunk_row].length > WINDOWS_KEY_BYTES_MAX)
         return refuse_row(state->plan, application->arena, application->result, row,
-                          WINDOWS_KEY_TOO_LONG, err);
+                          application->at, WINDOWS_KEY_TOO_LONG, err);
     freshet_code code = state_part_find_row(&state->part, chunk, chunk_row, &index, &is_new, err);
     if (code == FRESHET_OK && is_new && state->options.expires)
         expiry_forget(&state->expiry, index);
@@ -681,10 +683,35 @@ static void prefetch_rows(const windows_state *state, uint32_t n, const void **e
             prefetch_key(NULL, entries[i]);
 }
 
+/* Rows `from` and the n - 1 behind it, of the batch or of `order`: the outputs get that order. */
+static freshet_code apply_chunk(application *application, const uint32_t *order, uint32_t from,
+                                uint32_t n, freshet_error *err)
+{
+    windows_state *state = application->state;
+    const column *keys = application->input->keys;
+    const uint32_t n_keys = state->plan->n_keys;
+    const bool filled = order == NULL
+                            ? keyed_chunk_fill(&state->chunk, &state->keys, keys, n_keys, from, n,
+                                               WINDOWS_KEY_BYTES_MAX)
+                            : keyed_chunk_fill_rows(&state->chunk, &state->keys, keys, n_keys,
+                                                    order + from, n, WINDOWS_KEY_BYTES_MAX);
+    if (!filled)
+        return apply_memory(err);
+    const void *entries[KEYED_CHUNK_ROWS];
+    prefetch_rows(state, n, entries);
+    freshet_code code = state_part_fetch(&state->part, &state->chunk, n, entries, err);
+    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
+        application->at = from + i;
+        code = apply_row(application, i, order == NULL ? from + i : order[from + i], err);
+    }
+    return code;
+}
+
 freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
                            windows_result *result, freshet_error *err)
 {
     const windows_plan *plan = state->plan;
+    const uint32_t n_rows = input->n_rows, *order = NULL;
     application application = {.state = state, .input = input, .arena = arena, .result = result};
     field *carried = arena_alloc(arena, (plan->n_carried + 1) * sizeof *carried);
     if (carried == NULL)
@@ -692,20 +719,17 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
     for (uint32_t i = 0; i < plan->n_carried; i++)
         carried[i] = plan->columns.fields[plan->carried[i]];
     application.carried = (schema){plan->n_carried, carried};
-    freshet_code code = make_result(plan, input->n_rows, arena, result, err);
-    for (uint32_t from = 0; from < input->n_rows && code == FRESHET_OK; from += KEYED_CHUNK_ROWS) {
-        const uint32_t rest = input->n_rows - from;
-        const uint32_t n = rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS;
-        if (!keyed_chunk_fill(&state->chunk, &state->keys, input->keys, plan->n_keys, from, n,
-                              WINDOWS_KEY_BYTES_MAX))
-            return apply_memory(err);
-        const void *entries[KEYED_CHUNK_ROWS];
-        prefetch_rows(state, n, entries);
-        code = state_part_fetch(&state->part, &state->chunk, n, entries, err);
-        for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
-            code = apply_row(&application, i, from + i, err);
+    freshet_code code = make_result(plan, n_rows, arena, result, err);
+    if (code == FRESHET_OK && key_order_serves(n_rows, keyed_count(&state->keys), state->n_events))
+        code = key_order_make(input->keys, plan->n_keys, n_rows, arena, &order, err);
+    for (uint32_t from = 0; from < n_rows && code == FRESHET_OK; from += KEYED_CHUNK_ROWS) {
+        const uint32_t rest = n_rows - from;
+        code = apply_chunk(&application, order, from,
+                           rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS, err);
     }
-    return code;
+    return code == FRESHET_OK && order != NULL
+               ? key_order_undo(plan, &application.carried, order, n_rows, arena, result, err)
+               : code;
 }
 
 /* ---- expiry -------------------------------------------------------------------------------- */
