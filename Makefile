@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check profile
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check bench-peers bench-all profile
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
@@ -47,13 +47,20 @@ property-evolve: ## of these only the 200 pairs of declarations (old, new) over 
 torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture
 
-bench:    ## measure, on this machine, beside others (half an hour); BASE=REV: beside the build of that commit alone
+bench:    ## the windows job beside every peer that is built, in one table (half an hour); BASE=REV: and the build of that commit
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory build
+	@FRESHET_BENCH_BASE="$(BASE)" bench/run table kafka-latency batch
+
+bench-peers: ## install and build the programs that make bench compares with (half an hour, the first time)
+	@scripts/setup peers
+	@bench/peer_table.py
+
+bench-all: ## every benchmark there is, on this machine (an hour)
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory build
 	@scripts/build adapter
-	@if [ -n "$(BASE)" ]; then \
-	    cmake --build build/release --target kafka_feed memory_probe >/dev/null && bench/compare.py "$(BASE)"; \
-	else bench/run; fi
+	@bench/run
 
 bench-check: ## count the instructions of an event against bench/instructions.json; UPDATE=1 writes it
 	@$(MAKE) --no-print-directory build

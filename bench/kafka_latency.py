@@ -31,6 +31,7 @@ PAUSE_S = 0.0002
 GOAL_P50_MS, GOAL_P99_MS = 0.5, 1  # more than the bare consumer
 BORDERS_MS = (0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 7, 10, 20, 50, 100, 200, 500)
 BAR = 48
+PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9)  # of the picture that plots.py draws
 COUNT = "select count(*) as n from " + TABLE
 
 
@@ -143,7 +144,8 @@ def histogram(name, late_ms):
 def summary(late_ms):
     late_ms = late_ms[WARM_UP:]
     return {"events": len(late_ms), "p50_ms": percentile(late_ms, 50), "p90_ms": percentile(late_ms, 90),
-            "p99_ms": percentile(late_ms, 99), "p999_ms": percentile(late_ms, 99.9), "max_ms": max(late_ms)}
+            "p99_ms": percentile(late_ms, 99), "p999_ms": percentile(late_ms, 99.9), "max_ms": max(late_ms),
+            "distribution_ms": [(percent, percentile(late_ms, percent)) for percent in PERCENTILES]}
 
 
 def main():

@@ -376,6 +376,7 @@ public final class KafkaStreamsBench {
         long keys = 0;
         long count = 0;
         double average = 0;
+        long times = 0;
         try (KeyValueIterator<String, KeyState> all = streams.store(StoreQueryParameters.fromNameAndType(
                 STORE, QueryableStoreTypes.<String, KeyState>keyValueStore())).all()) {
             while (all.hasNext()) {
@@ -383,9 +384,11 @@ public final class KafkaStreamsBench {
                 keys++;
                 count += state.count;
                 average += state.average;
+                times += state.rowMs * 1000 % 1_000_000_007L;
             }
         }
-        return String.format(Locale.ROOT, "\"keys\": %d, \"cnt\": %d, \"avg\": %.6f", keys, count, average);
+        return String.format(Locale.ROOT, "\"keys\": %d, \"cnt\": %d, \"avg\": %.6f, \"times\": %d", keys, count, average,
+                times);
     }
 
     static void writeLatencies(String path, int[] latenciesUs) throws IOException {

@@ -9,8 +9,8 @@ with events as (
     select * from events
     qualify row_number() over (partition by id order by ts desc, arrival desc) = 1
 )
-select newest.id, count(*) as cnt, avg(events.amount) as mean
+select newest.id, newest.ts, count(*) as cnt, avg(events.amount) as mean
 from newest
 join events on events.id = newest.id and events.ts between newest.ts - interval 120 seconds and newest.ts
     and events.arrival <= newest.arrival
-group by newest.id
+group by newest.id, newest.ts
