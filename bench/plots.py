@@ -125,6 +125,7 @@ def rows_of(lines, source):
         if line["source"] == source:
             row = rows.setdefault(line["name"], dict(line, runs=[]))
             row["runs"].append(line)
+
     def rank(row):
         return ["own", "base", "peer"].index(kind_of(row)), -row["events"] / median([run["work_s"] for run in row["runs"]])
 
@@ -147,7 +148,7 @@ def table(rows):
         runs, events = row["runs"], row["events"]
         firsts = [run["first_s"] for run in runs if run["first_s"] is not None]
         lines.append([
-            "%s%s %s" % (row["name"], " *" if row["note"] else "", "" if kind_of(row) == "base" else row["version"]), grouped(events),
+            name_in_picture(row) + ("" if kind_of(row) == "base" else ", " + row["version"]), grouped(events),
             spread([events / run["work_s"] for run in runs], grouped),
             "%.1f" % (own * median([run["work_s"] for run in runs]) / events),
             "%.2f" % median([1e6 * run["cpu_s"] / events for run in runs]), grouped(median([run["peak_mib"] for run in runs])),
