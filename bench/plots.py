@@ -179,7 +179,8 @@ def part_of_table(lines, source, save):
             " or ".join(grouped(events) for events in shares[1:]), grouped(shares[0])), ""]
     for name, (what, figure, form, better) in FIGURES.items():
         title = "%s: %s" % (SOURCES[source], what)
-        under = "median of %d runs, the thin line from the least to the most; %s" % (len(rows[0]["runs"]), better)
+        counts = sorted({len(row["runs"]) for row in rows})
+        under = "median of %s runs, the thin line from the least to the most; %s" % (" to ".join(map(str, counts)), better)
         said += [save("%s-%s.svg" % (source, name), title, bars(title, under, rows, figure, form)), ""]
     return said
 
