@@ -2,6 +2,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,14 @@ void memory_give(memory *memory, const void *at, size_t size)
     assert(memory->bytes >= size);
     memory->bytes -= size;
     free((void *)at);
+}
+
+bool memory_refit(memory *memory, void *at, size_t before, size_t after)
+{
+    if (at == NULL || after > malloc_usable_size(at) || after < before / 2)
+        return false;
+    memory->bytes = memory->bytes - before + after;
+    return true;
 }
 
 bool array_reserve(void *items, uint32_t *capacity, uint64_t n, size_t size)

@@ -26,6 +26,10 @@ static inline void memory_touch(const void *at)
 void *memory_take(memory *memory, size_t size);
 void memory_give(memory *memory, const void *at, size_t size); /* NULL is fine */
 
+/* The block has another size from now on, where it lies; false: it has no room for that, or far too
+ * much, or is NULL, and stays as it is. */
+bool memory_refit(memory *memory, void *at, size_t before, size_t after);
+
 /* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of
  * its pointer. False where memory is out, and it stays as it was. */
 bool memory_reserve(memory *memory, void *items, uint32_t *capacity, uint64_t n, size_t size);

@@ -23,6 +23,25 @@ static void what_is_taken_is_counted(void **state)
     assert_int_equal(counted.bytes, 0);
 }
 
+/* Whether a block has room is the C library's affair; what is counted is not. */
+static void a_block_gets_another_size(void **state)
+{
+    (void)state;
+    memory counted = {.fail_after = -1};
+    char *block = memory_take(&counted, 100);
+    assert_non_null(block);
+    assert_true(memory_refit(&counted, block, 100, 60));
+    assert_int_equal(counted.bytes, 60);
+    assert_true(memory_refit(&counted, block, 60, 100));
+    assert_int_equal(counted.bytes, 100);
+    assert_false(memory_refit(&counted, block, 100, 5000)); /* no room */
+    assert_false(memory_refit(&counted, block, 100, 49));   /* far too much */
+    assert_false(memory_refit(&counted, NULL, 0, 1));
+    assert_int_equal(counted.bytes, 100);
+    memory_give(&counted, block, 100);
+    assert_int_equal(counted.bytes, 0);
+}
+
 typedef bool reserve(void *context, void *items, uint32_t *capacity, uint64_t n, size_t size);
 
 static bool by_memory(void *context, void *items, uint32_t *capacity, uint64_t n, size_t size)
@@ -104,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_taken_is_counted),
+        cmocka_unit_test(a_block_gets_another_size),
         cmocka_unit_test(arrays_grow),
         cmocka_unit_test(without_room_they_stay_as_they_were),
     };

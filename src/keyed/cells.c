@@ -5,6 +5,56 @@
 
 #include "base/error.h"
 
+#define CELL_HEAD_BYTES 5u /* in front of a text */
+#define CELL_BYTES_MAX 17u /* of a cell of fixed size, and of a short text */
+_Static_assert(CELL_HEAD_BYTES + TEXT_INLINE_MAX <= CELL_BYTES_MAX, "there is room for a text");
+
+/* Where the next bytes go, CELL_BYTES_MAX of them and a NUL; NULL: there is no room yet. */
+static inline char *cell_room(const text_buffer *into)
+{
+    return into->failed || into->capacity - into->length <= CELL_BYTES_MAX ||
+                   into->limit - into->length < CELL_BYTES_MAX
+               ? NULL
+               : into->bytes + into->length;
+}
+
+static inline void cell_took(text_buffer *into, size_t n)
+{
+    into->length += n;
+    into->bytes[into->length] = '\0';
+}
+
+/* The usual cells, without a call: whole numbers, times, and reals that are not made canonical.
+ * False: nothing was put. */
+static inline bool put_usual(text_buffer *into, const column *column, uint64_t row, bool canonical)
+{
+    char *at = cell_room(into);
+    const type_kind kind = column->type->kind;
+    if (at == NULL || (canonical && (kind == TYPE_DOUBLE || kind == TYPE_FLOAT)))
+        return false;
+    const size_t size = type_cell_size(column->type);
+    switch (size) {
+    case 4: memcpy(at + 1, (const char *)column->data + row * 4, 4); break;
+    case 8: memcpy(at + 1, (const char *)column->data + row * 8, 8); break;
+    default: return false;
+    }
+    at[0] = 1;
+    cell_took(into, 1 + size);
+    return true;
+}
+
+static inline bool put_short(text_buffer *into, const cell_text *cell)
+{
+    char *at = cell_room(into);
+    if (at == NULL || cell->length > TEXT_INLINE_MAX)
+        return false;
+    at[0] = 1;
+    memcpy(at + 1, &cell->length, sizeof cell->length);
+    memcpy(at + CELL_HEAD_BYTES, cell->as.inlined, TEXT_INLINE_MAX);
+    cell_took(into, CELL_HEAD_BYTES + cell->length);
+    return true;
+}
+
 static void cells_put_text(text_buffer *into, const cell_text *cell)
 {
     char head[5] = {1};
@@ -16,16 +66,20 @@ static void cells_put_text(text_buffer *into, const cell_text *cell)
 void cells_put(text_buffer *into, const column *column, uint64_t row, bool canonical)
 {
     const type *type = column->type;
-    size_t size = type_cell_size(type);
-    char bytes[17] = {1};
     if (!column_is_valid(column, row)) {
         text_append_char(into, 0);
         return;
     }
     if (type->kind == TYPE_STRING || type->kind == TYPE_BINARY) {
-        cells_put_text(into, (const cell_text *)column->data + row);
+        const cell_text *cell = (const cell_text *)column->data + row;
+        if (!put_short(into, cell))
+            cells_put_text(into, cell);
         return;
     }
+    if (type->kind != TYPE_ARRAY && put_usual(into, column, row, canonical))
+        return;
+    const size_t size = type_cell_size(type);
+    char bytes[CELL_BYTES_MAX] = {1};
     if (type->kind == TYPE_STRUCT) {
         text_append_char(into, 1);
         for (uint32_t i = 0; i < type->n_fields; i++)

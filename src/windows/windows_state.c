@@ -354,6 +354,12 @@ bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size
     const size_t before = piece_bytes_of(state, entry);
     const size_t bytes = (fills ? state->record_bytes : 0) + carried_length + state->given_bytes;
     const int64_t given_s = given_of(state, entry);
+    if (bytes > 0 && fills == entry->events.is_filling &&
+        memory_refit(&state->memory, entry->piece, before, bytes)) {
+        entry->carried_length = (uint32_t)carried_length;
+        set_given(state, entry, given_s);
+        return true;
+    }
     unsigned char *piece = bytes == 0 ? NULL : memory_take(&state->memory, bytes);
     if (bytes > 0 && piece == NULL)
         return false;
