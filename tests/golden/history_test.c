@@ -50,14 +50,18 @@ static void put(const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
+/* By one, two and five workers, one after another. */
 static void run_declaration(const char *name)
 {
+    static const uint32_t workers[] = {1, 2, 5};
+    static uint32_t n_runs;
+    const freshet_run_options options = {.size = sizeof options, .workers = workers[n_runs++ % 3]};
     freshet_declaration *declaration = NULL;
     freshet_pipeline *pipeline = NULL;
     freshet_error err;
     if (freshet_declaration_load(arena_format(memory, "%s/%s", folder, name), NULL, NULL,
                                  &declaration, &err) != FRESHET_OK ||
-        freshet_pipeline_open(declaration, NULL, NULL, NULL, &pipeline, &err) != FRESHET_OK ||
+        freshet_pipeline_open(declaration, &options, NULL, NULL, &pipeline, &err) != FRESHET_OK ||
         freshet_run(pipeline, &err) != FRESHET_OK)
         fail_msg("%s", err.text);
     freshet_pipeline_close(pipeline);
