@@ -19,7 +19,7 @@ from harness import HERE, ROOT, median
 PAGE = os.path.join(ROOT, "docs", "reference")
 PICTURES = "performance"
 WIDTH, NAME_WIDTH, BAR_WIDTH, LINE, TOP, BOTTOM = 900, 300, 430, 26, 62, 14
-CHARACTER = 7.2  # of a text of 13 px, about
+OTHERS_MOST = 0.1  # of the machine, above which a figure says little
 STYLE = """<style>
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 16px }
@@ -119,7 +119,8 @@ def latencies(title, under, rows):
 
 
 def rows_of(lines, source):
-    """The rows of the table, in the order in which they first ran; each with its runs."""
+    """The rows of the table, each with its runs: ours in the order in which they first ran, then the older build, then the peers, the
+    quickest first."""
     rows = {}
     for line in lines:
         if line["source"] == source:
@@ -127,7 +128,9 @@ def rows_of(lines, source):
             row["runs"].append(line)
 
     def rank(row):
-        return ["own", "base", "peer"].index(kind_of(row)), -row["events"] / median([run["work_s"] for run in row["runs"]])
+        kind = kind_of(row)
+        speed = row["events"] / median([run["work_s"] for run in row["runs"]])
+        return ["own", "base", "peer"].index(kind), -speed if kind == "peer" else 0
 
     return sorted(rows.values(), key=rank)
 
@@ -163,6 +166,13 @@ def where(line):
         line["run"][:16].replace("T", " "), line["commit"], machine["cores"], machine["processor"], machine["memory_gib"], machine["system"])
 
 
+def beside(lines):
+    """A warning, where other processes were at work meanwhile."""
+    most = max(line["others_share"] for line in lines)
+    return "**Other processes took up to %.0f %% of the machine meanwhile: these figures show that everything runs, and nothing else.**\n\n" % (
+        100 * most) if most > OTHERS_MOST else ""
+
+
 def notes(rows):
     return ["\\* %s: %s" % (row["name"], row["note"]) for row in rows if row["note"]]
 
@@ -181,6 +191,7 @@ def part_of_table(lines, source, save):
         title = "%s: %s" % (SOURCES[source], what)
         counts = sorted({len(row["runs"]) for row in rows})
         under = "median of %s runs, the thin line from the least to the most; %s" % (" to ".join(map(str, counts)), better)
+        under = under.replace("median of 1 runs", "one run")
         said += [save("%s-%s.svg" % (source, name), title, bars(title, under, rows, figure, form)), ""]
     return said
 
@@ -223,7 +234,7 @@ HEAD = """# Performance
 The windows job, by Freshet and by what else does such work: of each event the count and the mean of its key's last 120 s, late events among
 them, and each key's newest row in a table that can be asked. Events are JSON of 115 bytes with %s keys.
 
-%s All take turns on the same two cores, the broker with them; each result is checked, by DuckDB. Freshet
+%s%s All take turns on the same two cores, the broker with them; each result is checked, by DuckDB. Freshet
 makes a checkpoint a second and keeps a table of the last 100,000 rows. Its figure from files is of the whole process, with start and end; the others'
 is as they say it themselves, without their start. CPU and memory are of the whole process. "Of a commit" is an older build of Freshet.
 
@@ -248,7 +259,7 @@ def write(lines, folder):
         return "![%s](%s/%s)" % (title, PICTURES, name)
 
     measured = results.newest(lines, "table")
-    said = [HEAD % ("100,000", where(measured[0]))]
+    said = [HEAD % ("100,000", beside(measured), where(measured[0]))]
     for source in SOURCES:
         said += part_of_table(measured, source, save)
     said += part_of_latency(results.newest(lines, "kafka-latency"), save)

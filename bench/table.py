@@ -197,7 +197,11 @@ class FreshetEvents(Freshet):
 
     declaration, pipeline, check, state = "events.yaml", "bench_events", "events", None
     count = "select count(*) as n from " + harness.TABLE
-    note = "no windows, as Butterfree"
+    note = "beside Butterfree"
+
+    def __init__(self, build, binary, n):
+        super().__init__(build, binary, n)
+        self.name += ", no windows"
 
 
 class FreshetKafka(Candidate):

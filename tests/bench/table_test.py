@@ -87,9 +87,15 @@ class Page(unittest.TestCase):
 
     def test_the_page_says_when_and_where(self):
         self.assertIn("Measured at 2026-11-30 21:00, commit `0123456789`, on 2 cores of Slow & Steady <1>, 24 GiB", self.page)
+        self.assertNotIn("Other processes", self.page)
         self.assertIn("Measured at 2026-11-28 21:00", self.page.split("## Latency")[1])
         self.assertIn("| freshet, by SQL | 1.50 | 2.00 | 4.00 | 8.00 | 9.00 |", self.page)
         self.assertIn("| freshet | 10.50 | 20.00 | 900 |", self.page)
+
+    def test_the_page_says_so_where_others_were_at_work(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(plots.write([line("freshet", 1.0, others_share=0.42)], folder)[0], encoding="utf-8") as file:
+                self.assertIn("took up to 42 % of the machine", file.read())
 
     def test_every_picture_is_in_the_page_and_is_well_formed(self):
         pictures = sorted(name for name in self.files if name.endswith(".svg"))
@@ -134,6 +140,13 @@ class Table(unittest.TestCase):
             self.assertEqual(table.measure([bad, good], None), [bad])
         self.assertEqual((len(good.runs), len(bad.runs)), (table.ROUNDS, 1))
         self.assertIn("FAILED: CHECK of bad", said.getvalue())
+
+
+    def test_no_two_rows_have_the_same_name(self):
+        rows = [table.Freshet(table.THIS, "freshet", n) for n in (None, 1)] + [table.FreshetEvents(table.THIS, "freshet", None)]
+        names = [(row.name, row.source) for row in rows] + [(peer.name, peer.source) for peer in peer_table.PEERS]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(table.name_of("abc", 1), "freshet of abc, 1 worker")
 
 
 class Peers(unittest.TestCase):
