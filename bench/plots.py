@@ -183,7 +183,8 @@ def part_of_table(lines, source, save):
         return []
     shares = sorted({row["events"] for row in rows}, reverse=True)
     said = ["## %s" % SOURCES[source], "", table(rows), ""]
-    said += [note + "." for note in notes(rows)] + [""]
+    for note in notes(rows):
+        said += [note + ".", ""]
     if len(shares) > 1:
         said += ["Those that are slow are given fewer events: %s in place of %s." % (
             " or ".join(grouped(events) for events in shares[1:]), grouped(shares[0])), ""]
