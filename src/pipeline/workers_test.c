@@ -26,28 +26,40 @@ static int make_folder(void **state)
     return folder_make("workers");
 }
 
-#define YAML                                                                                       \
-    "version: 1\n"                                                                                 \
-    "pipeline: test\n"                                                                             \
-    "source:\n"                                                                                    \
-    "  readers:\n"                                                                                 \
-    "    - id: events\n"                                                                           \
-    "      %s"                                                                                     \
-    "file: {path: '%s/events.jsonl', format: json,\n"                                              \
-    "             schema: {id: bigint, event: string, at: timestamp, x: double}}\n"                \
-    "  query: select * from events\n"                                                              \
-    "feature_set:\n"                                                                               \
-    "  name: fs\n"                                                                                 \
-    "  entity: thing\n"                                                                            \
+#define YAML                                                                        \
+    "version: 1\n"                                                                  \
+    "pipeline: test\n"                                                              \
+    "source:\n"                                                                     \
+    "  readers:\n"                                                                  \
+    "    - id: events\n"                                                            \
+    "      %s"                                                                      \
+    "file: {path: '%s/events.jsonl', format: json,\n"                               \
+    "             schema: {id: bigint, event: string, at: timestamp, x: double}}\n" \
+    "  query: select * from events\n"                                               \
+    "feature_set:\n"                                                                \
+    "  name: fs\n"                                                                  \
+    "  entity: thing\n"                                                             \
+    "%s"                                                                            \
+    "dead_letters: {path: '%s/letters.jsonl'}\n"                                    \
+    "sink: {writers: [{online: {debug: true}}]}\n"
+
+#define WINDOWS                                                                                    \
     "  keys: [{name: id, type: bigint}]\n"                                                         \
     "  timestamp: {from: at, lateness: 5 seconds}\n"                                               \
     "  deduplicate: {on: [event], within: 1 minute}\n"                                             \
     "  features:\n"                                                                                \
     "    - {name: event, type: string}\n"                                                          \
     "    - {name: f, from: x, window: {functions: [avg, count, max], over: [10 seconds, 1 hour]}}" \
-    "\n"                                                                                           \
-    "dead_letters: {path: '%s/letters.jsonl'}\n"                                                   \
-    "sink: {writers: [{online: {debug: true}}]}\n"
+    "\n"
+
+/* A key for each event, nearly: the second run has those of the first in the store, and brings them
+ * when their windows end. */
+#define ROLLING                                                                     \
+    "  keys: [{name: event, type: string}]\n"                                       \
+    "  timestamp: {from: at, lateness: 5 seconds}\n"                                \
+    "  aggregated: {windows: {over: [5 minutes, 20 minutes], slide: 5 minutes}}\n"  \
+    "  features: [{name: f, from: x, aggregate: {functions: [avg, count, max]}}]\n" \
+    "state: {memory: 1 MiB}\n"
 
 /* Rows [first, end): 97 keys, times out of order, some events twice, some rows too late, some
  * broken. */
@@ -88,14 +100,15 @@ static void put_file(const char *name, char *into, size_t size)
 }
 
 /* One run to the end of what is there: what the table has then. */
-static void run_once(bool stream, uint32_t workers, char *into)
+static void run_once(const char *features, bool stream, uint32_t workers, char *into)
 {
     char text[4096], state[300];
     freshet_declaration *declaration = NULL;
     freshet_pipeline *pipeline = NULL;
     freshet_result *result = NULL;
     freshet_error err = {0};
-    snprintf(text, sizeof text, YAML, stream ? "stream: true\n      " : "", folder, folder);
+    snprintf(text, sizeof text, YAML, stream ? "stream: true\n      " : "", folder, features,
+             folder);
     snprintf(state, sizeof state, "%s/state", folder);
     const freshet_run_options options = {.size = sizeof options,
                                          .once = true,
@@ -119,16 +132,16 @@ static void run_once(bool stream, uint32_t workers, char *into)
 static char letters[1u << 20];
 
 /* Two thirds of the events by one number of workers, the rest by another. */
-static void run_both(bool stream, uint32_t first, uint32_t then, char *into)
+static void run_both(const char *features, bool stream, uint32_t first, uint32_t then, char *into)
 {
     char command[600];
     snprintf(command, sizeof command, "rm -rf '%s/state' '%s/letters.jsonl'", folder, folder);
     assert_int_equal(system(command), 0);
     into[0] = '\0';
     put_events("w", 0, EVENTS / 3 * 2);
-    run_once(stream, first, into);
+    run_once(features, stream, first, into);
     put_events("a", EVENTS / 3 * 2, EVENTS);
-    run_once(stream, then, into);
+    run_once(features, stream, then, into);
     put_file("letters.jsonl", letters, sizeof letters);
 }
 
@@ -149,19 +162,31 @@ static void any_number_gives_the_same(void **state)
     (void)state;
     for (int stream = 0; stream < 2; stream++) {
         char one[512], other[512];
-        run_both(stream, 1, 1, one);
+        run_both(WINDOWS, stream, 1, 1, one);
         forget_runs(letters);
         memcpy(letters_of_one, letters, sizeof letters);
         assert_non_null(strstr(letters, "\"reason\""));
         if (stream)
             assert_non_null(strstr(letters, "late"));
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-            run_both(stream, numbers[i][0], numbers[i][1], other);
+            run_both(WINDOWS, stream, numbers[i][0], numbers[i][1], other);
             assert_string_equal(other, one);
             forget_runs(letters);
             assert_string_equal(letters, letters_of_one);
         }
     }
+}
+
+static void groups_from_the_store_are_the_same(void **state)
+{
+    char one[512], other[512];
+    (void)state;
+    run_both(ROLLING, true, 1, 1, one);
+    assert_null(strstr(one, "\"n\":0,"));
+    run_both(ROLLING, true, 4, 4, other);
+    assert_string_equal(other, one);
+    run_both(ROLLING, true, 1, 5, other);
+    assert_string_equal(other, one);
 }
 
 static void what_is_no_number(void **state)
@@ -171,7 +196,7 @@ static void what_is_no_number(void **state)
     freshet_error err = {0};
     char text[4096];
     (void)state;
-    snprintf(text, sizeof text, YAML, "", folder, folder);
+    snprintf(text, sizeof text, YAML, "", folder, WINDOWS, folder);
     assert_int_equal(
         freshet_declaration_parse(text, strlen(text), "t.yaml", NULL, NULL, &declaration, &err),
         FRESHET_OK);
@@ -186,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_gives_the_same),
+        cmocka_unit_test(groups_from_the_store_are_the_same),
         cmocka_unit_test(what_is_no_number),
     };
     return cmocka_run_group_tests(tests, make_folder, folder_remove);
