@@ -514,7 +514,7 @@ freshet_code row_spill_each(row_spill *spill, uint32_t which, row_spill_fn *take
     const uint32_t n = row_store_rows(part->waiting);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < part->n_pieces; i++) {
-        batch rows;
+        batch rows = {0};
         code = read_piece(spill, &part->pieces[i], &rows, err);
         if (code == FRESHET_OK)
             code = take(context, &rows, err);

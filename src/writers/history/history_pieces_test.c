@@ -55,7 +55,7 @@ static int write_through(rig *rig, bool far)
     freshet_code code;
     for (uint32_t first = 0; first < ROWS; first += ADDED) {
         batch rows = make_rows(rig, first, far);
-        while ((code = history_writer_ops.write(rig->writer, &rows, &rig->err)) != FRESHET_OK) {
+        while (history_writer_ops.write(rig->writer, &rows, &rig->err) != FRESHET_OK) {
             assert_int_equal(rig->err.then, FRESHET_RETRY);
             assert_true(++n_failures < 100);
         }
