@@ -22,6 +22,7 @@
 #define FILE_BYTES (9u << 20)
 #define RECORD_BYTES_MAX (300u << 10)
 #define PATH "a file"
+#define AHEAD_BYTES (LINES_BLOCK_BYTES - (64u << 10)) /* of a piece: a number of short lines */
 
 static char *texts;
 
@@ -154,7 +155,7 @@ static void gives_what_it_would_without(void **state)
 }
 
 /* Reads until several blocks must have been read ahead, or could have been. */
-static void read_on(lines *lines, uint32_t bytes, int64_t *at)
+static void read_on(lines *lines, size_t bytes, int64_t *at)
 {
     record record;
     lines_begin(lines);
@@ -193,6 +194,32 @@ static void what_was_written_anew_is_told(void **state)
     crew_close(crew);
 }
 
+/* The same where all that was taken is used up, so that only what was read ahead can tell; or else
+ * nothing was, and the new lines are read. */
+static void what_was_read_ahead_is_looked_at(void **state)
+{
+    (void)state;
+    crew *crew;
+    record record;
+    int64_t at;
+    assert_int_equal(crew_open(2, &crew, NULL), FRESHET_OK);
+    for (int i = 0; i < 20; i++) {
+        lines *lines = open_lines_of(crew);
+        put_short_lines(texts, FILE_BYTES, 'a');
+        const int fd = make_file(texts, FILE_BYTES, false);
+        assert_int_equal(lines_start(lines, fd, PATH, false, 0, NULL), FRESHET_OK);
+        read_on(lines, LINES_BLOCK_BYTES + 3 * AHEAD_BYTES, &at);
+        put_short_lines(texts, FILE_BYTES, 'b');
+        assert_int_equal(pwrite(fd, texts, FILE_BYTES, 0), FILE_BYTES);
+        const bool told = !lines_are_there(lines, FILE_BYTES);
+        assert_int_equal(lines_next(lines, &record, NULL), FRESHET_OK);
+        assert_true(told || record.bytes[0] == 'b');
+        lines_close(lines);
+        close(fd);
+    }
+    crew_close(crew);
+}
+
 /* To the end, again and again. */
 static void what_comes_to_a_file_is_read(void **state)
 {
@@ -225,6 +252,14 @@ static void what_comes_to_a_file_is_read(void **state)
     crew_close(crew);
 }
 
+static uint32_t count_descriptors(void)
+{
+    uint32_t n = 0;
+    for (int fd = 0; fd < 200; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 /* The descriptor may go, and another file take its number. */
 static void the_descriptor_may_be_closed(void **state)
 {
@@ -233,6 +268,7 @@ static void the_descriptor_may_be_closed(void **state)
     int64_t at;
     assert_int_equal(crew_open(2, &crew, NULL), FRESHET_OK);
     lines *lines = open_lines_of(crew);
+    const uint32_t before = count_descriptors();
     put_short_lines(texts, FILE_BYTES, 'd');
     for (int i = 0; i < 5; i++) {
         const int fd = make_file(texts, FILE_BYTES, false);
@@ -241,11 +277,7 @@ static void the_descriptor_may_be_closed(void **state)
         close(fd);
     }
     lines_close(lines);
-    const int next = open_temporary();
-    const int first = dup(next);
-    assert_true(first < 40); /* none was left open */
-    close(first);
-    close(next);
+    assert_int_equal(count_descriptors(), before); /* none was left open */
     crew_close(crew);
 }
 
@@ -254,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_what_it_would_without),
         cmocka_unit_test(what_was_written_anew_is_told),
+        cmocka_unit_test(what_was_read_ahead_is_looked_at),
         cmocka_unit_test(what_comes_to_a_file_is_read),
         cmocka_unit_test(the_descriptor_may_be_closed),
     };
