@@ -25,8 +25,8 @@
 # which has independent clients of them; tests/e2e/services.py makes these short to use.
 #
 # Time-outs are the last guard, against what hangs; what a test waits for has deadlines of its own. Both grow with
-# FRESHET_SLOWNESS, which scripts/slowness measures. A test that reads FRESHET_KILLS has eight times as long: scripts/torture
-# asks more of it.
+# FRESHET_SLOWNESS, which scripts/slowness measures when the tests begin; time-outs have room for what comes later. A test
+# that reads FRESHET_KILLS has eight times as long: scripts/torture asks more of it.
 #
 # A test is run in the source folder, with FRESHET (the binary), FRESHET_SOURCE (this checkout) and
 # FRESHET_PRESET (dev, asan, ...) in its environment. Its name is PRESET/FOLDER/X.
@@ -178,7 +178,7 @@ if(NOT FRESHET_FUZZ)
     file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/src src/*_test.c)
     foreach(file IN LISTS files)
         cmake_path(GET file PARENT_PATH folder)
-        add_tests(${folder} unit 300 ${CMAKE_CURRENT_SOURCE_DIR}/src/${file})
+        add_tests(${folder} unit 900 ${CMAKE_CURRENT_SOURCE_DIR}/src/${file})
     endforeach()
 
     file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true tests/*)
@@ -186,7 +186,7 @@ if(NOT FRESHET_FUZZ)
         if(IS_DIRECTORY ${path})
             cmake_path(GET path FILENAME folder)
             file(GLOB files CONFIGURE_DEPENDS ${path}/*_test.c ${path}/*_test.py)
-            add_tests(${folder} ${folder} 900 ${files})
+            add_tests(${folder} ${folder} 1800 ${files})
         endif()
     endforeach()
 endif()

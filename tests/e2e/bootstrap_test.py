@@ -251,7 +251,7 @@ class KillTest(BootstrapCase):
         def told():
             finished = self.freshet("status", "--pipeline", "events")
             return json.loads(finished.out) if finished.out else {}
-        self.until(lambda: told().get("rows_read") == 500, "500 rows", run)
+        self.until(lambda: told().get("rows_written") == 500, "500 rows", run)
         status = told()
         self.assertEqual((status["phase"], status["bootstrap_rows"], status["bootstrap_left"]), ("live", 400, 0))
         run.stop()

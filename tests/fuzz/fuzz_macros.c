@@ -43,12 +43,13 @@ static int64_t open_brackets(arena *arena, int dialect, const char *sql)
         sound = spark_tokens_read(arena, behind, &tokens, &n, &problem, NULL) == FRESHET_OK;
     else
         words = sql_words(arena, behind, &n);
+    const size_t end = strlen(behind) - 1;
     size_t last = 0;
     for (uint32_t i = 0; sound && i < n && open >= 0; i++) {
         const char *word = tokens != NULL ? behind + tokens[i].at : words[i].text;
         const size_t length = tokens != NULL ? tokens[i].end - tokens[i].at : words[i].length;
         last = length == 0 ? last : (size_t)(word - behind);
-        if (last == strlen(behind) - 1)
+        if (last == end)
             return open;
         open += length == 1 && strchr("([{", *word) != NULL;
         open -= length == 1 && strchr(")]}", *word) != NULL;
@@ -59,11 +60,12 @@ static int64_t open_brackets(arena *arena, int dialect, const char *sql)
 static void look_at(freshet_declaration *handle, const char *const *of_macros, const char *written)
 {
     const char *made = handle->parsed.source.query.value;
-    for (size_t at = 0; at < strlen(made); at++) {
+    const size_t length = strlen(made), written_length = strlen(written);
+    for (size_t at = 0; at < length; at++) {
         size_t offset = at;
         const char *found = macros_written(&handle->parsed, made, &offset);
         demand(strcmp(found, written) == 0, "what was written is kept");
-        demand(offset < strlen(written), "a byte has a place in what was written");
+        demand(offset < written_length, "a byte has a place in what was written");
     }
     bool is_sound = open_brackets(handle->arena, handle->parsed.dialect, written) != NO_TEXT;
     for (uint32_t i = 0; i < N_MACROS; i++)
