@@ -455,7 +455,9 @@ static freshet_code divided_give(divided *divided, run *run, give_fn *give, cons
 {
     giving giving = {.divided = divided, .give = give, .who = who, .n = n};
     giving.shares = arena_zero(run->arena, n, sizeof *giving.shares);
-    freshet_code code = giving.shares == NULL ? error_memory(run->err, COMPUTING) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    if (giving.shares == NULL)
+        return error_memory(run->err, COMPUTING);
     for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
         code = open_share(&giving.shares[i], run, who[i]);
     if (code != FRESHET_OK)
