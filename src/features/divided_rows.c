@@ -387,10 +387,10 @@ static freshet_code join_output(const share *shares, uint32_t n, run *into)
         return error_memory(into->err, COMPUTING);
     for (uint32_t i = 0, at = 0; i < n; at += shares[i++].run.out.n_rows) {
         const batch *from = &shares[i].run.out;
-        for (uint32_t row = 0; out->write_us != NULL && row < from->n_rows; row++)
-            out->write_us[at + row] = from->write_us[row];
-        for (uint32_t row = 0; out->row_kinds != NULL && row < from->n_rows; row++)
-            out->row_kinds[at + row] = from->row_kinds[row];
+        if (out->write_us != NULL && from->write_us != NULL && from->n_rows > 0)
+            memcpy(out->write_us + at, from->write_us, from->n_rows * sizeof *out->write_us);
+        if (out->row_kinds != NULL && from->row_kinds != NULL && from->n_rows > 0)
+            memcpy(out->row_kinds + at, from->row_kinds, from->n_rows);
     }
     into->is_output = true;
     return FRESHET_OK;
