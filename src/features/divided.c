@@ -279,6 +279,7 @@ static freshet_code open_share(share *share, const run *all, uint32_t which)
     if (share->arena == NULL)
         return error_memory(all->err, COMPUTING);
     share->run = *all;
+    share->run.n_refused = 0; /* of its own rows, if it gets any */
     share->run.arena = share->arena;
     share->run.refuse = note_refused;
     share->run.context = share;

@@ -49,7 +49,6 @@ freshet_code share_see_rows(share *share, const run *all, const bool *wanted)
     freshet_code code = run_open(run, share->n);
     run->index = arena_alloc(run->arena, n * sizeof *run->index);
     run->copies = all->copies == NULL ? NULL : arena_alloc(run->arena, n * sizeof *run->copies);
-    run->n_refused = 0; /* of those that are kept */
     if (code != FRESHET_OK || run->index == NULL || (all->copies != NULL && run->copies == NULL))
         return error_memory(run->err, COMPUTING);
     for (uint32_t i = 0; i < share->n; i++)
