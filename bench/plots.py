@@ -186,8 +186,8 @@ def part_of_table(lines, source, save):
     for note in notes(rows):
         said += [note + ".", ""]
     if len(shares) > 1:
-        said += ["Those that are slow are given fewer events: %s in place of %s." % (
-            " or ".join(grouped(events) for events in shares[1:]), grouped(shares[0])), ""]
+        said += ["Those that would take too long are given fewer events: %s in place of %s. With these they have hardly begun: with more they "
+                 "would be faster, and need less CPU for each." % (" or ".join(grouped(events) for events in shares[1:]), grouped(shares[0])), ""]
     for name, (what, figure, form, better) in FIGURES.items():
         title = "%s: %s" % (SOURCES[source], what)
         counts = sorted({len(row["runs"]) for row in rows})
@@ -235,9 +235,9 @@ HEAD = """# Performance
 The windows job, by Freshet and by what else does such work: of each event the count and the mean of its key's last 120 s, late events among
 them, and each key's newest row in a table that can be asked. Events are JSON of 115 bytes with %s keys.
 
-%s%s All take turns on the same two cores, the broker with them; each result is checked, by DuckDB. Freshet
-makes a checkpoint a second and keeps a table of the last 100,000 rows. Its figure from files is of the whole process, with start and end; the others'
-is as they say it themselves, without their start. CPU and memory are of the whole process. "Of a commit" is an older build of Freshet.
+%s%s All take turns on the same two cores, the broker with them; each result is checked by DuckDB's,
+as far as the order in which it reads the events lets it be told. Freshet makes a checkpoint a second and keeps a table of the last 100,000 rows. Its figure from files is of the whole process, with start and end; the others'
+is as they say it themselves, without their start. CPU and memory are of the whole process, so a start weighs the more the fewer the events are. "Of a commit" is an older build of Freshet.
 
     make bench-peers    installs and builds the others, each pinned by version and checksum
     make bench          measures

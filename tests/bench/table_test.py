@@ -83,7 +83,7 @@ class Page(unittest.TestCase):
             "DuckDB, a batch, 1.2 | 2,000,000 | 500,000 | 4.0 | 0.50 | 200 | at the end",
             "Slow *, 1.2 | 200,000 | 10,000 | 200.0 | 5.00 | 200 | 50"])
         self.assertIn("\\* Slow: no windows.", self.page)
-        self.assertIn("fewer events: 200,000 in place of 2,000,000", self.page)
+        self.assertIn("fewer events: 200,000 in place of 2,000,000. With these they have hardly begun", self.page)
 
     def test_the_page_says_when_and_where(self):
         self.assertIn("Measured at 2026-11-30 21:00, commit `0123456789`, on 2 cores of Slow & Steady <1>, 24 GiB", self.page)
