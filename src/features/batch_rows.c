@@ -99,6 +99,7 @@ static void tell_parts(void *context, uint32_t which)
     const uint32_t left = telling->n_rows - first;
     const uint32_t end = first + (left < telling->slice_rows ? left : telling->slice_rows);
     uint64_t hashes[KEY_HASHES_MAX];
+    text_reset(&rows->buffers[which]);
     for (uint32_t row = first, n; row < end; row += n) {
         n = end - row < KEY_HASHES_MAX ? end - row : KEY_HASHES_MAX;
         key_hashes(&keys, row, n, &rows->buffers[which], hashes);

@@ -36,19 +36,23 @@ void key_hashes(const key_columns *keys, uint32_t first, uint32_t n, text_buffer
         hash_numbers(keys, first, n, hashes);
         return;
     }
+    bool failed = buffer->failed;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t at = keys->rows == NULL ? first + i : keys->rows[first + i];
         text_reset(buffer);
         for (uint32_t k = 0; k < keys->n; k++)
             cells_put(buffer, keys->columns[k], at, true);
         hashes[i] = keyed_hash(buffer->bytes, buffer->length);
+        failed |= buffer->failed;
     }
+    buffer->failed = failed;
 }
 
 void key_owners(const key_columns *keys, uint32_t first, uint32_t end, uint32_t n_owners,
                 text_buffer *buffer, uint8_t *owners)
 {
     uint64_t hashes[KEY_HASHES_MAX];
+    text_reset(buffer);
     for (uint32_t row = first, n; row < end; row += n) {
         n = end - row < KEY_HASHES_MAX ? end - row : KEY_HASHES_MAX;
         key_hashes(keys, row, n, buffer, hashes);

@@ -17,12 +17,13 @@ typedef struct key_columns {
     const uint32_t *rows;
 } key_columns;
 
-/* Of rows [first, first + n), n up to KEY_HASHES_MAX. A failure shows in buffer->failed. */
+/* Of rows [first, first + n), n up to KEY_HASHES_MAX. A failure shows in buffer->failed, and stays
+ * there through further calls, until text_reset. */
 void key_hashes(const key_columns *keys, uint32_t first, uint32_t n, text_buffer *buffer,
                 uint64_t *hashes);
 
 /* Which of n_owners has the key of each of the rows [first, end) (keyed_owner), into owners[first]
- * and those behind. A failure shows in buffer->failed. */
+ * and those behind. A failure shows in buffer->failed, which is false before. */
 void key_owners(const key_columns *keys, uint32_t first, uint32_t end, uint32_t n_owners,
                 text_buffer *buffer, uint8_t *owners);
 

@@ -85,8 +85,35 @@ static void hashes_are_those_of_a_tables_keys(void **state)
     arena_close(arena);
 }
 
+/* A key that the buffer cannot take, though it can take those behind it. */
+static void a_failure_stays(void **state)
+{
+    (void)state;
+    arena *arena = arena_open();
+    const column texts = make_column(arena, TYPE_STRING, false);
+    const column *columns[] = {&texts};
+    const key_columns keys = {columns, 1, NULL};
+    uint64_t hashes[KEY_HASHES_MAX];
+    uint8_t owners[ROWS];
+    text_buffer buffer;
+    text_init(&buffer, 12); /* of 7 letters */
+    key_hashes(&keys, 16, 8, &buffer, hashes);
+    assert_false(buffer.failed);
+    key_hashes(&keys, 0, 1 + 15 + 8, &buffer, hashes);
+    assert_true(buffer.failed);
+    key_hashes(&keys, 16, 8, &buffer, hashes);
+    assert_true(buffer.failed);
+    key_owners(&keys, 16, 16 + 8, 5, &buffer, owners);
+    assert_false(buffer.failed);
+    key_owners(&keys, 0, ROWS - ROWS % 16 + 8, 5, &buffer, owners);
+    assert_true(buffer.failed);
+    text_release(&buffer);
+    arena_close(arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hashes_are_those_of_a_tables_keys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hashes_are_those_of_a_tables_keys),
+                                       cmocka_unit_test(a_failure_stays)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
