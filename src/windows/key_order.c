@@ -97,18 +97,15 @@ static int compare_turns(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The columns' rows `turns`. The elements of arrays stay where they are. */
 static freshet_code pick(const schema *schema, const uint32_t *turns, uint32_t n, arena *arena,
                          column *columns, freshet_error *err)
 {
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; i < schema->n_fields && code == FRESHET_OK; i++) {
-        column picked;
-        code = column_init_raw(arena, &picked, schema->fields[i].type, n, err);
-        if (code == FRESHET_OK)
-            code = column_append(arena, &picked, 0, &columns[i], turns, n, err);
-        if (code == FRESHET_OK)
-            columns[i] = picked;
-    }
+    const batch from = {.arena = arena, .schema = *schema, .n_rows = n, .columns = columns};
+    batch picked;
+    freshet_code code = batch_gather(&from, turns, n, &picked, ORDERING, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < schema->n_fields; i++)
+        columns[i] = picked.columns[i];
     return code;
 }
 

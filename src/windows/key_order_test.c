@@ -105,6 +105,34 @@ static void doubles_tell_no_keys(void **state)
     assert_null(order);
 }
 
+/* Outputs stand in the order, and go back into that of the rows: but not what is in their lists. */
+static void lists_go_back_and_stay_where_they_are(void **state)
+{
+    (void)state;
+    uint32_t order[ROWS];
+    field output = {.name = "list", .type = type_array(rows_arena, type_simple(TYPE_BIGINT))};
+    windows_plan plan = {.outputs = {1, &output}};
+    const schema nothing = {0, NULL};
+    column list = new_column(output.type);
+    windows_result result = {.outputs = &list};
+    assert_int_equal(column_reserve(rows_arena, &list.children[0], ROWS, NULL), FRESHET_OK);
+    const void *elements = list.children[0].data;
+    list.n_elements = ROWS;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        order[i] = ROWS - 1 - i;
+        ((cell_span *)list.data)[i] = (cell_span){.offset = i, .length = 1};
+        ((int64_t *)list.children[0].data)[i] = order[i];
+    }
+    assert_int_equal(key_order_undo(&plan, &nothing, order, ROWS, rows_arena, &result, NULL),
+                     FRESHET_OK);
+    assert_ptr_equal(list.children[0].data, elements);
+    for (uint32_t row = 0; row < ROWS; row++) {
+        const cell_span *span = (const cell_span *)list.data + row;
+        assert_int_equal(span->length, 1);
+        assert_int_equal(((const int64_t *)elements)[span->offset], row);
+    }
+}
+
 static void it_serves_long_keys_that_come_again(void **state)
 {
     (void)state;
@@ -122,6 +150,7 @@ int main(void)
         TEST(rows_of_a_number_stand_together),
         TEST(nulls_are_one_key),
         TEST(doubles_tell_no_keys),
+        TEST(lists_go_back_and_stay_where_they_are),
         TEST(it_serves_long_keys_that_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
