@@ -168,7 +168,7 @@ def where(line):
 
 def beside(lines):
     """A warning, where other processes were at work meanwhile."""
-    most = max(line["others_share"] for line in lines)
+    most = max(line.get("others_share", 0) for line in lines)
     return "**Other processes took up to %.0f %% of the machine meanwhile: these figures show that everything runs, and nothing else.**\n\n" % (
         100 * most) if most > OTHERS_MOST else ""
 
@@ -221,7 +221,7 @@ def part_of_batch(lines, save):
     found = of["competitors"]
     rows = [{"name": name, "note": "", "events": 1, "runs": [row]} for name, row in found.items()]
     title = "A batch of %s rows: seconds" % grouped(of["events"])
-    return ["## A batch", "", "%s rows of Parquet through windows of 1 and 7 days to Parquet, median of %d. %s" % (
+    return ["## A batch", "", beside(found.values()) + "%s rows of Parquet through windows of 1 and 7 days to Parquet, median of %d. %s" % (
         grouped(of["events"]), of["rounds"], where(lines[-1])), "",
             markdown(["", "seconds", "CPU seconds", "peak memory, MiB"],
                      [[name, "%.2f" % row["wall_s"], "%.2f" % row["cpu_s"], grouped(row["peak_mib"])] for name, row in found.items()]), "",

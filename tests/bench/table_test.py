@@ -1,6 +1,7 @@
 """The table of `make bench` and the page that bench/plots.py makes of it, of lines that nobody had to measure."""
 
 import contextlib
+import copy
 import io
 import os
 import re
@@ -96,6 +97,10 @@ class Page(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with open(plots.write([line("freshet", 1.0, others_share=0.42)], folder)[0], encoding="utf-8") as file:
                 self.assertIn("took up to 42 % of the machine", file.read())
+            batch = copy.deepcopy(LINES[-1])
+            batch["results"]["competitors"]["freshet"]["others_share"] = 0.33
+            with open(plots.write([line("freshet", 1.0), batch], folder)[0], encoding="utf-8") as file:
+                self.assertIn("took up to 33 % of the machine", file.read().split("## A batch")[1])
 
     def test_every_picture_is_in_the_page_and_is_well_formed(self):
         pictures = sorted(name for name in self.files if name.endswith(".svg"))
