@@ -132,7 +132,8 @@ freshet_code sql_number(sql_session *session, const char *sql, int64_t *out, fre
  * after the last. One cursor a session at a time. */
 typedef struct sql_cursor sql_cursor;
 freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet_error *err);
-/* From now on a thread of the cursor's own runs the statement, some pieces ahead of sql_next. No
+/* From now on a thread of the cursor's own runs the statement, some pieces ahead of sql_next. What
+ * it is at when the cursor closes is interrupted; who watches the caller stops it as his own. No
  * other call of the session but sql_next and sql_cursor_close comes meanwhile. */
 freshet_code sql_cursor_read_ahead(sql_cursor *cursor, freshet_error *err);
 freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_error *err);

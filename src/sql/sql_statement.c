@@ -21,6 +21,7 @@
 #include "sql/sql_internal.h"
 
 #define AHEAD_CHUNKS 16u
+#define STOP_AGAIN_US 5000
 
 /* What running a statement again takes. */
 typedef enum again { AGAIN_UNKNOWN, AGAIN_AS_IT_IS, AGAIN_PREPARED_ANEW } again;
@@ -444,6 +445,8 @@ static void *fetch_ahead(void *context)
             ahead->chunks[(ahead->first + ahead->n++) % AHEAD_CHUNKS] = chunk;
         pthread_cond_signal(&ahead->changed);
     }
+    ahead->is_over = true;
+    pthread_cond_signal(&ahead->changed);
     pthread_mutex_unlock(&ahead->lock);
     return NULL;
 }
@@ -474,7 +477,8 @@ static void fetching_free(fetching *ahead)
     free(ahead);
 }
 
-/* Ends the thread; the chunks that nobody took go. */
+/* Ends the thread, and what it may be fetching, which may take long: an interrupt before DuckDB is
+ * at it is lost, so there are some. The chunks that nobody took go. */
 static void stop_fetching(sql_cursor *cursor)
 {
     fetching *ahead = cursor->ahead;
@@ -483,6 +487,11 @@ static void stop_fetching(sql_cursor *cursor)
     pthread_mutex_lock(&ahead->lock);
     ahead->stops = true;
     pthread_cond_signal(&ahead->changed);
+    while (!ahead->is_over) {
+        const struct timespec again = thread_time_after(STOP_AGAIN_US);
+        sql_interrupt(cursor->statement->session);
+        pthread_cond_timedwait(&ahead->changed, &ahead->lock, &again);
+    }
     pthread_mutex_unlock(&ahead->lock);
     pthread_join(ahead->thread, NULL);
     fetching_free(ahead);
@@ -497,7 +506,7 @@ static freshet_code start_fetching(sql_cursor *cursor, freshet_error *err)
         return error_memory(err, "running a query");
     ahead->result = cursor->statement->result;
     pthread_mutex_init(&ahead->lock, NULL);
-    pthread_cond_init(&ahead->changed, NULL);
+    thread_condition(&ahead->changed);
     if (thread_start(&ahead->thread, fetch_ahead, ahead))
         cursor->ahead = ahead;
     else
@@ -511,7 +520,9 @@ static freshet_code next_fetched(sql_cursor *cursor, freshet_error *err)
     freshet_code code = reserve_chunk(statement, err);
     if (code != FRESHET_OK)
         return code;
+    watched_enter(statement->session);
     duckdb_data_chunk chunk = take_fetched(cursor->ahead);
+    watched_leave();
     if (chunk == NULL) {
         stop_fetching(cursor);
         return fetched_all(statement, err);
