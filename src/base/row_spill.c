@@ -154,6 +154,14 @@ size_t row_spill_part_bytes(const row_spill *spill, uint32_t part)
     return spill->parts[part].bytes + row_store_bytes(spill->parts[part].waiting);
 }
 
+size_t row_spill_held(const row_spill *spill)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < ROW_SPILL_PARTS; i++)
+        bytes += row_store_held(spill->parts[i].waiting);
+    return bytes;
+}
+
 int64_t row_spill_bytes(const row_spill *spill)
 {
     return spill->end;
@@ -272,6 +280,22 @@ static freshet_code write_piece(row_spill *spill, spill_part *part, text_buffer 
     return code;
 }
 
+/* The part's rows are in the file. Their memory is kept for the next ones, but not where one
+ * addition has brought far more than the share, as where the input is sorted by the key: else each
+ * part would come to hold so much. */
+static void empty_part(const row_spill *spill, spill_part *part)
+{
+    row_store *smaller = NULL;
+    if (row_store_bytes(part->waiting) / 2 <= spill->piece_bytes ||
+        row_store_open(spill->schema, &smaller, NULL) != FRESHET_OK) {
+        row_store_rewind(part->waiting);
+        return;
+    }
+    row_store_expect(smaller, expected_rows(spill));
+    row_store_close(part->waiting);
+    part->waiting = smaller;
+}
+
 /* The waiting rows of a part. */
 static freshet_code write_part(row_spill *spill, spill_part *part, text_buffer *bytes,
                                freshet_error *err)
@@ -286,7 +310,7 @@ static freshet_code write_part(row_spill *spill, spill_part *part, text_buffer *
         row += chunk->n_rows;
     }
     part->bytes += row_store_bytes(part->waiting);
-    row_store_rewind(part->waiting);
+    empty_part(spill, part);
     return code;
 }
 

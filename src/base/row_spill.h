@@ -41,6 +41,9 @@ int64_t row_spill_bytes(const row_spill *spill);
 /* About how much memory the rows of a part will take in a row_store. */
 size_t row_spill_part_bytes(const row_spill *spill, uint32_t part);
 
+/* Memory that waiting rows hold from the system. */
+size_t row_spill_held(const row_spill *spill);
+
 /* Calls `take` with the rows of a part, some at a time. They are gone after each call. */
 typedef freshet_code row_spill_fn(void *context, const batch *rows, freshet_error *err);
 freshet_code row_spill_each(row_spill *spill, uint32_t which, row_spill_fn *take, void *context,

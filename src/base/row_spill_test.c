@@ -235,11 +235,33 @@ static void test_named_file(void **state)
     tear_down(&rig);
 }
 
+/* Each part gets many rows at once, as from a sorted input: what they took is given back. */
+static void test_sorted_input(void **state)
+{
+    (void)state;
+    rig rig;
+    batch rows;
+    uint8_t parts[ROWS_MAX];
+    set_up(&rig, 1, 0);
+    assert_int_equal(batch_init(&rows, rig.arena, &rig.schema, ROWS_MAX, NULL), FRESHET_OK);
+    rows.n_rows = ROWS_MAX;
+    for (uint32_t row = 0; row < ROWS_MAX; row++)
+        for (uint32_t i = 0; i < N_FIELDS; i++)
+            fill_cell(&rig, &rows.columns[i], row);
+    for (int part = 0; part < 16; part++) {
+        memset(parts, part, sizeof parts);
+        assert_int_equal(row_spill_add(rig.spill, &rows, parts, NULL), FRESHET_OK);
+    }
+    assert_true(row_spill_held(rig.spill) < (size_t)1 << 20);
+    tear_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_come_back),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_sorted_input),
         cmocka_unit_test(test_named_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,11 @@ size_t row_store_bytes(const row_store *store)
     return store->bytes + store->n_rows * store->row_bytes;
 }
 
+size_t row_store_held(const row_store *store)
+{
+    return arena_held(store->arena);
+}
+
 void row_store_expect(row_store *store, uint32_t n_rows)
 {
     store->expected = n_rows > ROW_STORE_CHUNK    ? ROW_STORE_CHUNK

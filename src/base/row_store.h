@@ -40,6 +40,9 @@ uint32_t row_store_rows(const row_store *store);
 /* About how much memory the rows take. */
 size_t row_store_bytes(const row_store *store);
 
+/* Memory that is held from the system: what rows before have left, too. */
+size_t row_store_held(const row_store *store);
+
 /* The chunk that has row `row`, and its place in it. Valid until the next add or clear. */
 const batch *row_store_at(const row_store *store, uint32_t row, uint32_t *index);
 
