@@ -116,11 +116,12 @@ class PatientStartTest(CassandraCase):
         for args in (["apply", "events.yaml", "--yes"], ["run", "events.yaml", "--progress", "none"],
                      ["get", "events.yaml", "--key", "key=k1"]):
             self.proxy.budget, self.proxy.refuses = 20, True
-            stop = threading.Event()
+            stop, before = threading.Event(), self.proxy.connections
 
             def grow():
                 while not stop.wait(0.05):
-                    more()
+                    if self.proxy.connections > before:  # it has met the trouble
+                        more()
             thread = threading.Thread(target=grow)
             thread.start()
             try:
