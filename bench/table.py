@@ -140,9 +140,12 @@ class Candidate:
             raise Failed("%s, %s: %s" % (self.name, self.source, problem)) from None
         found = {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
         found["memory_slower"] = round(slower, 2)
-        self.runs.append(found)
-        results.log.add("table", name=self.name, source=self.source, version=self.version, note=self.note, events=self.events(),
-                        round=turn, **found)
+        self.runs.append(dict(found, round=turn))
+
+    def log_runs(self):
+        for found in self.runs:
+            results.log.add("table", name=self.name, source=self.source, version=self.version, note=self.note, events=self.events(),
+                            **found)
 
 
 class Freshet(Candidate):
@@ -299,7 +302,10 @@ def measure(candidates, expected):
             except Failed as problem:
                 print("bench: FAILED: %s" % problem, flush=True)
                 failed.append(one)
+                one.runs = []  # whose check failed once has no figures at all
         print("bench: %s, round %d of %d" % (candidates[0].source, turn + 1, ROUNDS), flush=True)
+    for one in candidates:
+        one.log_runs()
     return failed
 
 
