@@ -184,6 +184,8 @@ static void what_was_written_anew_is_told(void **state)
     assert_int_equal(lines_start(lines, fd, PATH, false, 0, NULL), FRESHET_OK);
     read_on(lines, 4u << 20, &at);
     assert_true(lines_are_there(lines, FILE_BYTES));
+    while (lines_are_there(lines, at)) /* where nothing was read behind the place yet */
+        read_on(lines, (size_t)at + 16, &at);
     assert_int_equal(ftruncate(fd, at), 0);
     assert_false(lines_are_there(lines, at));
     put_short_lines(texts, FILE_BYTES, 'b');
@@ -281,6 +283,31 @@ static void the_descriptor_may_be_closed(void **state)
     crew_close(crew);
 }
 
+/* A file that is read to its end may be deleted: nobody but its reader holds it then. */
+static void at_the_end_nobody_holds_the_file(void **state)
+{
+    (void)state;
+    crew *crew;
+    record record;
+    assert_int_equal(crew_open(2, &crew, NULL), FRESHET_OK);
+    put_short_lines(texts, FILE_BYTES, 'e');
+    for (int gzip = 0; gzip < 2; gzip++) {
+        lines *lines = open_lines_of(crew);
+        const int fd = make_file(texts, FILE_BYTES, gzip);
+        const uint32_t before = count_descriptors();
+        uint64_t n = 0;
+        assert_int_equal(lines_start(lines, fd, PATH, gzip, 0, NULL), FRESHET_OK);
+        for (lines_begin(lines); lines_next(lines, &record, NULL) == FRESHET_OK; n++)
+            if (n % 1000 == 0)
+                lines_begin(lines);
+        assert_int_equal(n, FILE_BYTES / 16);
+        assert_int_equal(count_descriptors(), before);
+        lines_close(lines);
+        close(fd);
+    }
+    crew_close(crew);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_was_read_ahead_is_looked_at),
         cmocka_unit_test(what_comes_to_a_file_is_read),
         cmocka_unit_test(the_descriptor_may_be_closed),
+        cmocka_unit_test(at_the_end_nobody_holds_the_file),
     };
     texts = malloc(FILE_BYTES);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

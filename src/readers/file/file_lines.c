@@ -183,21 +183,39 @@ static void stop_ahead(lines *lines)
     lines->is_read_on = false;
 }
 
+/* At the end of what is there: a file that may be gone is held no longer than by its reader. */
+static void leave_ahead(lines *lines)
+{
+    if (!ahead_is_started(lines->ahead))
+        return;
+    stop_ahead(lines);
+    lines->gzip.fd = lines->fd;
+}
+
+/* Room for a piece whose front has none for the part of a record that is there; *out is NULL where
+ * it has, or where nothing is read ahead. Before the piece is taken: so none is lost. */
+static freshet_code take_room_ahead(lines *lines, block **out, freshet_error *err)
+{
+    const size_t part = lines->filled - lines->start;
+    size_t size = LINES_BLOCK_BYTES;
+
+    *out = NULL;
+    if (part <= AHEAD_FRONT || !ahead_is_started(lines->ahead))
+        return FRESHET_OK;
+    while (size < part + LINES_BLOCK_BYTES)
+        size *= 2;
+    *out = block_take(lines, size * 2);
+    return *out == NULL ? error_memory(err, "reading a file") : FRESHET_OK;
+}
+
 /* The block that was read ahead, with the part of a record that is there in front of it. */
-static freshet_code take_ahead(lines *lines, const ahead_piece *piece, freshet_error *err)
+static void take_ahead(lines *lines, const ahead_piece *piece, block *larger)
 {
     block *it = lines_block_of(piece->into);
     const size_t part = lines->filled - lines->start;
-    size_t start = AHEAD_FRONT - part, size = LINES_BLOCK_BYTES;
+    size_t start = AHEAD_FRONT - part;
 
-    if (part > AHEAD_FRONT) {
-        while (size < part + piece->n)
-            size *= 2;
-        block *larger = block_take(lines, size * 2);
-        if (larger == NULL) {
-            block_give(lines, it);
-            return error_memory(err, "reading a file");
-        }
+    if (larger != NULL) {
         memcpy(larger->bytes + part, piece->into, piece->n);
         block_give(lines, it);
         it = larger;
@@ -207,7 +225,6 @@ static freshet_code take_ahead(lines *lines, const ahead_piece *piece, freshet_e
         memcpy(it->bytes + start, lines->current->bytes + lines->start, part);
     turn_block(lines, it, start, part + piece->n);
     read_on_ahead(lines);
-    return FRESHET_OK;
 }
 
 /* Reads bytes behind `filled`, here and now. */
@@ -240,15 +257,23 @@ static freshet_code read_now(lines *lines, size_t *n, freshet_error *err)
 static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
 {
     ahead_piece piece;
-    freshet_code code;
+    block *larger;
+    freshet_code code = take_room_ahead(lines, &larger, err);
 
+    if (code != FRESHET_OK)
+        return code;
     if (ahead_take(lines->ahead, place_in_file(lines), &piece)) {
         *n = piece.n;
-        return take_ahead(lines, &piece, err);
+        take_ahead(lines, &piece, larger);
+        return FRESHET_OK;
     }
+    if (larger != NULL)
+        block_give(lines, larger);
     code = read_now(lines, n, err);
     if (code == FRESHET_OK && lines->is_read_on && *n >= (lines->is_gzip ? 1 : READ_ON_LEAST))
         begin_ahead(lines);
+    else if (code == FRESHET_OK && *n == 0)
+        leave_ahead(lines);
     lines->is_read_on = true;
     return code;
 }
