@@ -1,14 +1,12 @@
 /* acks_test.c - the loop with a store whose rows are confirmed later: all of them are there at the
  * end, refused ones are dead letters, and an outage is trouble, then over. */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/folder_testing.h"
 #include "base/log.h"
 #include "pipeline/pipeline.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
-
-static char folder[256];
 
 static const char *path_of(const char *name)
 {
@@ -29,10 +27,8 @@ static void write_events(int n)
 static int set_up(void **state)
 {
     (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/freshet-acks.XXXXXX", parent ? parent : "/tmp");
     log_configure(LOG_ERROR + 1, LOG_TEXT);
-    if (mkdtemp(folder) == NULL)
+    if (folder_make("acks") != 0)
         return 1;
     fake_begin();
     cql_load_instead(&fake_cql_api);
@@ -41,12 +37,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[300];
-    (void)state;
     cql_load_instead(NULL);
     fake_end();
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(state);
 }
 
 static freshet_pipeline *open_it(freshet_declaration **declaration)
