@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/live_view.h"
 #include "cli/progress.h"
+#include "cli/supervisor.h"
 #include "declaration/declaration.h"
 #include "operate/signals.h"
 #include "pipeline/pipeline.h"
@@ -78,6 +79,7 @@ typedef struct run {
     const char *name;
     int64_t start_us;
     bool took_signals;
+    supervisor *supervisor; /* NULL: there is none */
 } run;
 
 /* A mistake in --query is told before the run, over the empty table, not after it. */
@@ -233,7 +235,9 @@ static freshet_code run_pipeline(run *run, freshet_error *err)
                        freshet_declaration_feature_set(run->declaration), &progress, err);
     if (code != FRESHET_OK)
         return code;
+    supervisor_watch(run->supervisor, run->pipeline, run->name);
     code = freshet_run(run->pipeline, err);
+    supervisor_leave(run->supervisor, false);
     progress_stop(progress, run->given->query == NULL);
     say_summary(run);
     return code;
@@ -302,11 +306,13 @@ static freshet_code run_run(const void *arguments, freshet_error *err)
     log_configure(LOG_INFO, (log_format)run.given->log);
     if (run.given->log == (int)LOG_JSON)
         report_errors_to_log();
+    run.supervisor = supervisor_start();
     freshet_code code = run_file(&run, err);
     if (run.took_signals)
         signals_remove();
     freshet_pipeline_close(run.pipeline);
     freshet_declaration_close(run.declaration);
+    supervisor_end(run.supervisor);
     return code;
 }
 

@@ -27,6 +27,7 @@ static int64_t caught_us;
 static void (*_Atomic last_fn)(void);
 static bool (*_Atomic stuck_fn)(void *context);
 static int n_stuck;
+static bool are_ours; /* the handlers, and what was before them is known */
 
 static void say_and_leave(const char *line, size_t length, int code)
 {
@@ -77,6 +78,10 @@ static void on_alarm(int number)
 
 freshet_code signals_install(void (*stop)(void *context), void *context, freshet_error *err)
 {
+    if (are_ours) {
+        atomic_store(&caught, 0);
+        signals_remove();
+    }
     atomic_store(&caught, 0);
     n_stuck = 0;
     stop_fn = stop;
@@ -96,6 +101,7 @@ freshet_code signals_install(void (*stop)(void *context), void *context, freshet
     for (size_t i = 0; i < N_HANDLED; i++)
         if (sigaction(handled[i], &action, &before[i]) != 0)
             return error_system(err, "cannot handle", "SIGTERM and SIGINT");
+    are_ours = true;
     return FRESHET_OK;
 }
 
@@ -113,6 +119,9 @@ void signals_remove(void)
 {
     set_timer(0);
     atomic_store(&stuck_fn, NULL);
+    if (atomic_load(&caught) != 0)
+        return;
+    are_ours = false;
     sigaction(SIGALRM, &before_alarm, NULL);
     for (size_t i = 0; i < N_HANDLED; i++)
         sigaction(handled[i], &before[i], NULL);

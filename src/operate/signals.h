@@ -29,7 +29,9 @@ void signals_on_abort(void (*last)(void));
  * signals_remove. */
 void signals_on_stuck(bool (*stuck)(void *context));
 
-/* Puts the handlers back that were there before. */
+/* Puts the handlers back that were there before; but where a signal has been caught they stay, so
+ * that the same one passed on by somebody else does not end the process on its way out. `stop` is
+ * not called any more. */
 void signals_remove(void);
 
 /* The signal that asked for the end, 0 before. Any thread. */

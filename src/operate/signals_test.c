@@ -209,6 +209,28 @@ static void test_remove_restores(void **state)
     assert_int_equal(run_child(removed_body, said, sizeof said), 0);
 }
 
+static void passed_on_late_body(void)
+{
+    int one = 1;
+    os.monotonic_us = faked_us;
+    signals_install(count_stop, &one, NULL);
+    raise(SIGTERM);
+    signals_remove();
+    raise(SIGINT); /* the same one, on its way out */
+    signals_install(count_stop, &one, NULL);
+    raise(SIGINT);
+    signals_remove();
+    _exit(stops == 2 && signals_caught() == SIGINT ? 0 : 2);
+}
+
+static void test_the_same_signal_may_come_behind_the_end(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_int_equal(run_child(passed_on_late_body, said, sizeof said), 0);
+    assert_string_equal(said, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_a_run_that_goes_on_is_not),
         cmocka_unit_test(test_sigpipe_is_ignored),
         cmocka_unit_test(test_remove_restores),
+        cmocka_unit_test(test_the_same_signal_may_come_behind_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,9 @@ static freshet_code acks_refuse_late(void *context, const char *raw, size_t raw_
 
 static bool is_stopping(void *context)
 {
-    return atomic_load(&((freshet_pipeline *)context)->stop);
+    freshet_pipeline *pipeline = context;
+    pipeline_beat(pipeline); /* it is asked while a writer waits for its store */
+    return atomic_load(&pipeline->stop);
 }
 
 void pipeline_serve_writer(freshet_pipeline *pipeline, freshet_writer *writer)

@@ -30,6 +30,19 @@ void freshet_stop(freshet_pipeline *pipeline)
     (void)ignored;
 }
 
+void pipeline_beat(freshet_pipeline *pipeline)
+{
+    atomic_fetch_add_explicit(&pipeline->beats, 1, memory_order_relaxed);
+}
+
+pulse pipeline_pulse(const freshet_pipeline *pipeline)
+{
+    return (pulse){.beats = atomic_load(&pipeline->beats),
+                   .has_turned = atomic_load(&pipeline->has_turned),
+                   .is_resting = atomic_load(&pipeline->resting),
+                   .is_at_long_work = has_end(pipeline) || atomic_load(&pipeline->at_long_work)};
+}
+
 /* A rest after a failure. Writers whose rows are confirmed later go on meanwhile, and what they
  * hear may be the end of what failed: so it is also the end of the rest. */
 static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
@@ -43,7 +56,10 @@ static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
         const int64_t now_us = os.monotonic_us();
         if (now_us >= until_us)
             return;
+        atomic_store(&pipeline->resting, true);
         os.poll(fds, n, wake_us <= now_us ? 0 : (int)((wake_us - now_us + 999) / 1000));
+        pipeline_beat(pipeline);
+        atomic_store(&pipeline->resting, false);
         for (uint32_t i = 1; i < n; i++)
             heard = heard || (fds[i].revents & POLLIN) != 0;
         if (pipeline_progress(pipeline, NULL) != FRESHET_OK)
@@ -133,9 +149,11 @@ static freshet_code give_up(const freshet_pipeline *pipeline)
 static freshet_code finish_stopped(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_error problem = {0};
+    atomic_store(&pipeline->at_long_work, true);
     freshet_code code = pipeline_flush(pipeline, &problem);
     if (code == FRESHET_OK)
         code = checkpoint_finish(pipeline, &problem);
+    atomic_store(&pipeline->at_long_work, false);
     if (code != FRESHET_OK && error_is_stopped(&problem))
         return give_up(pipeline);
     if (code != FRESHET_OK && err != NULL)
@@ -149,8 +167,11 @@ static freshet_code run_turns(freshet_pipeline *pipeline, freshet_error *err)
     for (;;) {
         freshet_error problem = {0};
         freshet_code code = loop_turn(pipeline, &problem);
-        if (code == FRESHET_OK || code == FRESHET_END)
+        pipeline_beat(pipeline);
+        if (code == FRESHET_OK || code == FRESHET_END) {
             trouble_note_run(pipeline, NULL);
+            atomic_store(&pipeline->has_turned, true);
+        }
         if (code == FRESHET_END)
             return FRESHET_OK;
         if (code == FRESHET_OK) {

@@ -203,7 +203,11 @@ struct freshet_pipeline {
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
     atomic_bool computing; /* rows are being taken and computed: what is there to lose is not */
-    sql_watch watch;       /* of the loop's thread, while it computes */
+    atomic_ullong beats;   /* grows while the loop comes by, or waits for what is not the process */
+    atomic_bool has_turned;   /* a turn of the loop has gone well */
+    atomic_bool resting;      /* between a failure and the next try */
+    atomic_bool at_long_work; /* that takes as long as there is data */
+    sql_watch watch;          /* of the loop's thread, while it computes */
     trouble run_trouble;
     pthread_mutex_t trouble_lock; /* around n_troubled and each trouble, which any thread may ask
                                      for; the loop alone changes them */
@@ -248,6 +252,18 @@ freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
 /* The loop is in the first half of a step, which may be given up at any moment: what it has begun
  * is nowhere yet. Any thread, and signal handlers. */
 bool pipeline_is_computing(const freshet_pipeline *pipeline);
+
+/* How the loop gets on, for a watchdog. It has hung where, for long, the beats are the same, it
+ * rests not, and is at no work that takes as long as there is data (a batch, the tables of static
+ * readers, sorting a past, the last checkpoint). Any thread. */
+typedef struct pulse {
+    uint64_t beats;
+    bool has_turned; /* one turn has gone well: all readers are open */
+    bool is_resting;
+    bool is_at_long_work;
+} pulse;
+pulse pipeline_pulse(const freshet_pipeline *pipeline);
+void pipeline_beat(freshet_pipeline *pipeline);
 
 /* Sees to it that a run that is to stop does not wait for the SQL engine: a thread that stops what
  * the engine is at, STOP_GRACE_US after freshet_stop(). */

@@ -511,10 +511,12 @@ static freshet_code first_half(freshet_pipeline *pipeline, int64_t deadline_us, 
 {
     sql_watch_begin(&pipeline->watch);
     atomic_store(&pipeline->computing, true);
+    atomic_store(&pipeline->at_long_work, true);
     freshet_code code = pipeline->loaded ? load_changed(pipeline, err) : load_all(pipeline, err);
     if (code == FRESHET_OK && pipeline->has_bootstraps && !pipeline->is_bootstrapped &&
         pipeline->replay == NULL)
         code = bootstrap_prepare(pipeline, err);
+    atomic_store(&pipeline->at_long_work, false);
     if (code == FRESHET_OK)
         code = take_and_compute(pipeline, deadline_us, err);
     atomic_store(&pipeline->computing, false);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/os.h"
 
+#define LOOK_WAIT_MS 1000 /* is_stopping is asked so often, which tells that this is no hang */
 #define STOP_WAIT_MS 1000 /* how long a reader that takes nothing is waited for when the run ends */
 
 /* No other run has it, and it ends with a line. */
@@ -88,10 +89,10 @@ static freshet_code wait_for_reader(line_file *file, freshet_error *err)
         const bool watches = writer->is_stopping != NULL && !stops;
         struct pollfd fds[2] = {{.fd = file->fd, .events = POLLOUT},
                                 {.fd = writer->stop_fd, .events = POLLIN}};
-        const int n = os.poll(fds, watches ? 2 : 1, stops ? STOP_WAIT_MS : -1);
+        const int n = os.poll(fds, watches ? 2 : 1, stops ? STOP_WAIT_MS : LOOK_WAIT_MS);
         if (n > 0 && fds[0].revents != 0)
             return FRESHET_OK;
-        if (n == 0)
+        if (n == 0 && stops)
             return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, file->path,
                              "the reader of %s does not take the last %zu bytes", file->path,
                              file->lines.length - file->n_written);
