@@ -78,6 +78,68 @@ void layout_fit(const char *text, uint32_t width, bool pad, bool right, text_buf
         append_blanks(into, width - used);
 }
 
+/* Where a name ends without the word that most names of windows share. */
+static const char *name_end(const char *name)
+{
+    static const char *const shared[] = {"_fixed_windows", "_row_windows", "_rolling_windows"};
+    const size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        const size_t word = strlen(shared[i]);
+        if (length > word && strcmp(name + length - word, shared[i]) == 0)
+            return name + length - word;
+    }
+    return name + length;
+}
+
+/* Appends what comes before `end`, but for what is before its last `room` columns. */
+static void append_tail(const char *name, const char *end, uint32_t room, text_buffer *into)
+{
+    uint32_t width = 0;
+    for (const char *at = name; at < end; at += next_glyph(at).consumed)
+        width += next_glyph(at).width;
+    while (name < end && width > room) {
+        const glyph glyph = next_glyph(name);
+        width -= glyph.width;
+        name += glyph.consumed;
+    }
+    text_append(into, name, (size_t)(end - name));
+}
+
+static void append_head(const char *name, const char *end, uint32_t room, text_buffer *into)
+{
+    while (name < end) {
+        const glyph glyph = next_glyph(name);
+        if (glyph.width > room)
+            return;
+        room -= glyph.width;
+        text_append(into, name, glyph.consumed);
+        name += glyph.consumed;
+    }
+}
+
+void layout_fit_name(const char *name, uint32_t width, bool pad, bool right, text_buffer *into)
+{
+    if (layout_width(name) <= width || width == 0) {
+        layout_fit(name, width, pad, right, into);
+        return;
+    }
+    text_buffer cut;
+    text_init(&cut, TEXT_LIMIT_DEFAULT);
+    const uint32_t room = width - 1, tail = room * 3 / 5;
+    const char *end = name_end(name);
+    text_append(&cut, name, (size_t)(end - name));
+    if (cut.bytes != NULL && layout_width(cut.bytes) <= room) {
+        text_append_c(&cut, ellipsis);
+    } else {
+        text_reset(&cut);
+        append_head(name, end, room - tail, &cut);
+        text_append_c(&cut, ellipsis);
+        append_tail(name, end, tail, &cut);
+    }
+    layout_fit(cut.bytes == NULL ? "" : cut.bytes, width, pad, right, into);
+    text_release(&cut);
+}
+
 void layout_shorten_time(char *text)
 {
     size_t length = strlen(text);
@@ -180,6 +242,20 @@ static void append_title(const view_frame *frame, uint32_t n_hidden, text_buffer
     text_release(&title);
 }
 
+static void append_names(const view_frame *frame, const uint32_t *widths, uint32_t n,
+                         text_buffer *into)
+{
+    style(frame, "\x1b[2m", into);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i > 0)
+            append_blanks(into, GAP);
+        bool right = frame->table.numeric[i];
+        layout_fit_name(frame->table.names[i], widths[i], i + 1 < n || right, right, into);
+    }
+    text_append_char(into, '\n');
+    style(frame, "\x1b[0m", into);
+}
+
 static void append_line(const view_frame *frame, const char *const *cells, const uint32_t *widths,
                         uint32_t n, text_buffer *into)
 {
@@ -220,9 +296,7 @@ uint32_t layout_frame(const view_frame *frame, text_buffer *into)
         uint32_t n_rows = layout_rows(frame->height);
         n_rows = table->n_rows < n_rows ? table->n_rows : n_rows;
         append_title(frame, table->n_columns - n_shown + table->n_left_out, into);
-        style(frame, "\x1b[2m", into);
-        append_line(frame, table->names, widths.now, n_shown, into);
-        style(frame, "\x1b[0m", into);
+        append_names(frame, widths.now, n_shown, into);
         for (uint32_t row = 0; row < n_rows; row++)
             append_line(frame, table->cells + (size_t)row * table->n_columns, widths.now, n_shown,
                         into);

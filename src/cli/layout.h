@@ -12,7 +12,7 @@
 
 #define LAYOUT_CELL_MAX 40u /* a cell is never wider than this */
 #define LAYOUT_CELL_MIN 8u  /* texts are not cut to less than this: columns are left out instead */
-#define LAYOUT_NAME_MIN 6u  /* nor are the names of columns */
+#define LAYOUT_NAME_MIN 12u /* nor are the names of columns, which are cut in the middle */
 #define LAYOUT_PARTS_MAX 10u
 
 typedef struct view_table {
@@ -48,6 +48,11 @@ uint32_t layout_width(const char *text);
 
 /* Appends the text cut to `width` (with an ellipsis) and, where `pad`, filled up to it. */
 void layout_fit(const char *text, uint32_t width, bool pad, bool right, text_buffer *into);
+
+/* The same of a column's name, to the left: what tells names of windows apart stands at their end,
+ * so that they are cut in the middle, "avg_amount..._7_days", and before that at the word behind
+ * the window (`_fixed_windows` ...), which most of them share. */
+void layout_fit_name(const char *name, uint32_t width, bool pad, bool right, text_buffer *into);
 
 /* "2013-01-01T05:00:00.000000Z" as "2013-01-01 05:00:00", in place; other text stays as it is. */
 void layout_shorten_time(char *text);

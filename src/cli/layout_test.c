@@ -120,13 +120,23 @@ static void test_left_out(void **state)
                          "origin  carrier\n"
                          "EWR     UA\n"
                          "3 rows \xc2\xb7 10 rows/s\n");
-    /* a name may be cut, a text to LAYOUT_CELL_MIN, a number not at all */
-    frame = example(32, 4);
+    /* a name may be cut to LAYOUT_NAME_MIN, a text to LAYOUT_CELL_MIN, a number not at all */
+    static const char *const wide_names[] = {"origin", "carrier", "timestamp",
+                                             "dep_delay__avg_over_2_hours_fixed_windows"};
+    frame = example(40, 4);
+    frame.table.names = wide_names;
     frame.table.n_rows = 1;
     assert_frame(&frame, "departures\n"
-                         "origin  carri\xe2\x80\xa6  timesta\xe2\x80\xa6  dep_d\xe2\x80\xa6\n"
-                         "EWR     UA      2013-01\xe2\x80\xa6    12.5\n"
-                         "3 rows \xc2\xb7 10 rows/s\n");
+                         "origin  carrier  timestamp  dep_d\xe2\x80\xa6"
+                         "_hours\n"
+                         "EWR     UA       2013-01-\xe2\x80\xa6          12.5\n"
+                         "3 rows \xc2\xb7 10 rows/s \xc2\xb7 no dead letters\n");
+    frame.width = 39;
+    frame.table.n_left_out = 0;
+    assert_frame(&frame, "departures  (+1 column)\n"
+                         "origin  carrier  timestamp\n"
+                         "EWR     UA       2013-01-01 05:00:00\n"
+                         "3 rows \xc2\xb7 10 rows/s \xc2\xb7 no dead letters\n");
 }
 
 static void assert_fit(const char *text, uint32_t width, bool right, const char *expected)
@@ -161,6 +171,44 @@ static void test_fit(void **state)
     assert_fit("\xe6\x97\xa5\xe6\x9c\xac", 2, false, "\xe2\x80\xa6 ");
 }
 
+static void assert_name(const char *name, uint32_t width, const char *expected)
+{
+    text_buffer got;
+    text_init(&got, 256);
+    text_append_c(&got, "");
+    layout_fit_name(name, width, true, true, &got);
+    assert_string_equal(got.bytes, expected);
+    assert_int_equal(layout_width(got.bytes), width);
+    text_release(&got);
+}
+
+/* What tells windows apart stands at the end of their names. */
+static void test_names(void **state)
+{
+    (void)state;
+    const char *name = "amount__avg_over_7_days_fixed_windows";
+    assert_name(name, 38, " amount__avg_over_7_days_fixed_windows");
+    assert_name(name, 36, "            amount__avg_over_7_days\xe2\x80\xa6");
+    assert_name(name, 24, "amount__avg_over_7_days\xe2\x80\xa6");
+    assert_name(name, 17,
+                "amount_\xe2\x80\xa6"
+                "er_7_days");
+    assert_name(name, 12,
+                "amoun\xe2\x80\xa6"
+                "7_days");
+    assert_name(name, 2, "a\xe2\x80\xa6");
+    assert_name(name, 1, "\xe2\x80\xa6");
+    assert_name("number_of_passengers", 12,
+                "numbe\xe2\x80\xa6"
+                "engers");
+    assert_name("_fixed_windows", 9,
+                "_fix\xe2\x80\xa6"
+                "dows");
+    /* of characters of two columns no halves */
+    assert_name("\xe6\x97\xa5\xe6\x9c\xac\xe6\x97\xa5\xe6\x9c\xac", 6,
+                " \xe6\x97\xa5\xe2\x80\xa6\xe6\x9c\xac");
+}
+
 static void test_time(void **state)
 {
     (void)state;
@@ -179,7 +227,7 @@ int main(void)
         cmocka_unit_test(test_whole),    cmocka_unit_test(test_height),
         cmocka_unit_test(test_width),    cmocka_unit_test(test_every_size),
         cmocka_unit_test(test_left_out), cmocka_unit_test(test_fit),
-        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

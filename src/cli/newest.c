@@ -32,12 +32,12 @@ struct newest {
 
 /* ---- the two queries ---- */
 
-/* The names of the first `n` columns, as SQL; NULL without memory. */
+/* The names of the first `n` columns that are shown, as SQL; NULL without memory. */
 static const char *list_names(const newest *newest, uint32_t n)
 {
     const char *list = "";
     for (uint32_t i = 0; i < n && list != NULL; i++) {
-        const char *name = sql_quote(newest->lasting, freshet_output_name(newest->pipeline, i));
+        const char *name = sql_quote(newest->lasting, newest->table.names[i]);
         list = name == NULL
                    ? NULL
                    : arena_format(newest->lasting, "%s%s%s", list, i == 0 ? "" : ", ", name);
@@ -174,19 +174,36 @@ const view_table *newest_table(const newest *newest)
 
 /* ---- opening and closing ---- */
 
+/* The output's columns in the order in which they are shown, up to NEWEST_COLUMNS_MAX of them: keys
+ * and timestamp, windows, all others. */
+static uint32_t newest_choose(const feature_set *set, uint32_t *into)
+{
+    const uint32_t n = feature_set_schema(set)->n_fields, n_first = feature_set_n_keys(set) + 1;
+    uint32_t chosen = 0;
+    for (uint32_t i = 0; i < n && i < n_first && chosen < NEWEST_COLUMNS_MAX; i++)
+        into[chosen++] = i;
+    for (int windowed = 1; windowed >= 0; windowed--)
+        for (uint32_t i = n_first; i < n && chosen < NEWEST_COLUMNS_MAX; i++)
+            if (feature_set_is_windowed(set, i) == (bool)windowed)
+                into[chosen++] = i;
+    return chosen;
+}
+
 static bool newest_prepare(newest *newest, const char *feature_set)
 {
     const schema *schema = feature_set_schema(newest->pipeline->features);
     const uint32_t n_keys = feature_set_n_keys(newest->pipeline->features), n = schema->n_fields;
-    const uint32_t n_columns = n < NEWEST_COLUMNS_MAX ? n : NEWEST_COLUMNS_MAX;
+    uint32_t columns[NEWEST_COLUMNS_MAX];
+    const uint32_t n_columns = newest_choose(newest->pipeline->features, columns);
     const char **names = arena_zero(newest->lasting, n_columns, sizeof *names);
     bool *numeric = arena_zero(newest->lasting, n_columns, sizeof *numeric);
     bool *whole = arena_zero(newest->lasting, n_columns, sizeof *whole);
     if (names == NULL || numeric == NULL || whole == NULL)
         return false;
     for (uint32_t i = 0; i < n_columns; i++) {
-        const type *type = schema->fields[i].type;
-        names[i] = schema->fields[i].name;
+        const field *field = &schema->fields[columns[i]];
+        const type *type = field->type;
+        names[i] = field->name;
         numeric[i] = type_is_number(type);
         whole[i] = i < n_keys || (type->kind != TYPE_STRING && type->kind != TYPE_BINARY &&
                                   type->kind != TYPE_ARRAY);

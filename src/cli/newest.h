@@ -34,7 +34,8 @@ freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, in
  * rows of newest_table(); when it fails or finds too few, the old ones stay, and it is false: ask
  * again. */
 bool newest_ask(newest *newest, const counts *now, uint32_t wanted);
-/* The rows of the last good answer; live until the next newest_ask. */
+/* The rows of the last good answer, of keys and timestamp, then the columns that windows make, then
+ * all others; live until the next newest_ask. */
 const view_table *newest_table(const newest *newest);
 void newest_close(newest *newest);
 

@@ -179,12 +179,55 @@ static void test_both_forms(void **state)
     unlink(file);
 }
 
+/* Columns that windows make, and what is made of them, come behind keys and timestamp. */
+static void test_windows_first(void **state)
+{
+    (void)state;
+    freshet_declaration *declaration = NULL;
+    assert_int_equal(freshet_declaration_new("newest", &declaration, NULL), FRESHET_OK);
+    freshet_block *reader = freshet_block_in(freshet_add_reader(declaration, "events"), "file");
+    freshet_set(reader, "path", "/tmp/freshet-newest-*.none");
+    freshet_set(reader, "format", "json");
+    freshet_block *schema = freshet_block_in(reader, "schema");
+    freshet_set(schema, "k", "string");
+    freshet_set(schema, "seen", "timestamp");
+    freshet_set(schema, "v", "double");
+    freshet_set_query(declaration, "select k, seen, v from events");
+    freshet_set_feature_set(declaration, "newest", "key");
+    freshet_add_key(declaration, "k", "string");
+    freshet_set_timestamp(declaration, "seen");
+    freshet_add_feature(declaration, "v", "double", NULL);
+    freshet_add_sql_feature(declaration, "double_v", "double", "v * 2");
+    freshet_block *feature = freshet_add_feature(declaration, "w", NULL, NULL);
+    freshet_set(feature, "from", "v");
+    freshet_set(freshet_block_in(feature, "window"), "functions", "sum");
+    freshet_set(freshet_block_in(feature, "window"), "over", "2 hours");
+    freshet_set(freshet_block_in(freshet_add_writer(declaration), "online"), "debug", "true");
+    freshet_error err = {0};
+    freshet_pipeline *pipeline = NULL;
+    newest *newest = NULL;
+    if (freshet_declaration_finish(declaration, NULL, NULL, &err) != FRESHET_OK ||
+        freshet_pipeline_open(declaration, NULL, NULL, NULL, &pipeline, &err) != FRESHET_OK ||
+        newest_open(pipeline, "newest", INT64_MAX, 0, &newest, &err) != FRESHET_OK)
+        fail_msg("%s: %s", err.at, err.text);
+    static const char *const expected[] = {"k", "timestamp", "w__sum_over_2_hours_fixed_windows",
+                                           "v", "double_v"};
+    const view_table *table = newest_table(newest);
+    assert_int_equal(table->n_columns, 5);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(table->names[i], expected[i]);
+    newest_close(newest);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_at_once), cmocka_unit_test(test_widens),
-        cmocka_unit_test(test_narrows),      cmocka_unit_test(test_few_keys),
-        cmocka_unit_test(test_no_end),       cmocka_unit_test(test_both_forms),
+        cmocka_unit_test(test_good_at_once),  cmocka_unit_test(test_widens),
+        cmocka_unit_test(test_narrows),       cmocka_unit_test(test_few_keys),
+        cmocka_unit_test(test_no_end),        cmocka_unit_test(test_both_forms),
+        cmocka_unit_test(test_windows_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,12 @@ uint32_t feature_set_n_keys(const feature_set *set)
     return set->plan.n_keys;
 }
 
+bool feature_set_is_windowed(const feature_set *set, uint32_t column)
+{
+    const plan *plan = &set->plan;
+    return column >= plan->n_output_slots || plan_is_windowed(plan, plan->output_slots[column]);
+}
+
 const state_part *feature_set_state(feature_set *set, uint32_t *n)
 {
     *n = set->n_parts;

@@ -52,6 +52,8 @@ void feature_set_close(feature_set *set);
 /* Keys, timestamp, features: the first n_keys columns are keys, column n_keys is the timestamp. */
 const schema *feature_set_schema(const feature_set *set);
 uint32_t feature_set_n_keys(const feature_set *set);
+/* Is the column made by windows, or of what they make? */
+bool feature_set_is_windowed(const feature_set *set, uint32_t column);
 
 /* How the timestamp is made, and of which column of the source. */
 const event_time *feature_set_event_time(const feature_set *set, uint32_t *column);

@@ -474,6 +474,8 @@ class Screen:
             self.x = min(self.width - 1, self.x + (n or 1))
         elif letter == "D":
             self.x = max(0, self.x - (n or 1))
+        elif letter == "G":
+            self.x = min(self.width, n or 1) - 1
         elif letter == "H":
             self.x = self.y = 0
         elif letter == "K":

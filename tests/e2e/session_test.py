@@ -145,6 +145,16 @@ class SessionTest(Case):
         terminal.until_said("161 rows read, 160 written, 1 dead letter (see ")
         terminal.assert_restored()
 
+    def test_live_view_of_windows(self):
+        """Their columns come first, and their names are cut in the middle."""
+        self.declare(features=["{name: id, type: bigint}", "{name: value, type: double}",
+                               "{name: amount, from: value, window: {functions: [sum, count], over: [7 days]}}"])
+        self.write("in/0.jsonl", lines(0, 100))
+        terminal = Terminal(self, "run", "events.yaml", width=60, height=14)
+        terminal.until_matches(r"(?m)^key +timestamp +amou\S*…\S*7_days +amou\S*…\S*7_days(  id)?$")
+        terminal.process.send_signal(signal.SIGTERM)
+        self.assertEqual(terminal.wait(), 0)
+
     def test_terminal_after_abort(self):
         """A run that is stuck is left, and the cursor is there again."""
         self.declare(features=["{name: id, type: bigint}", "{name: long, type: bigint, sql: "
