@@ -450,10 +450,16 @@ FRESHET_API double freshet_result_double(const freshet_result *result, uint32_t 
 FRESHET_API const char *freshet_result_text(freshet_result *result, uint32_t column);
 FRESHET_API void freshet_result_close(freshet_result *result);
 
-typedef enum freshet_format { FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV } freshet_format;
+typedef enum freshet_format {
+    FRESHET_TABLE,
+    FRESHET_JSON,
+    FRESHET_CSV,
+    FRESHET_LINE
+} freshet_format;
 
-/* Writes the remaining rows: an aligned table, one JSON object a line, or CSV with a header.
- * Timestamps are ISO 8601 UTC with six decimals in all three. */
+/* Writes the remaining rows: an aligned table, one JSON object a line, CSV with a header, or
+ * "name: value" a line, for rows that are wide. Timestamps are ISO 8601 UTC with six decimals in
+ * all of them. */
 FRESHET_API freshet_code freshet_result_print(freshet_result *result, freshet_format format,
                                               freshet_write_fn *write, void *context,
                                               freshet_error *err);

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 
-const char *const format_choices[] = {"table", "json", "csv", NULL};
+const char *const format_choices[] = {"table", "json", "csv", "line", NULL};
 
 static int good_status; /* what FRESHET_OK becomes */
 

@@ -7,7 +7,8 @@
  * they are taken from the first TABLE_SAMPLE_ROWS rows, which are kept rendered until then; a later
  * cell that is wider stands out of its column, but is whole. Texts and nested values are cut at
  * TABLE_CELL_MAX columns of the terminal with an ellipsis; numbers and times never are. Control
- * characters, which could steer the terminal, are shown as \n or \x1b.
+ * characters, which could steer the terminal, are shown as \n or \x1b. Lines, one a cell, are for
+ * rows that are too wide for a table: nothing is cut.
  */
 
 #include <math.h>
@@ -316,8 +317,8 @@ static void append_control(text_buffer *out, uint32_t point)
         text_format(out, "\\x%02x", (unsigned)point);
 }
 
-/* Appends the text as a terminal can show it, at most TABLE_CELL_MAX columns of it. */
-static void append_shown(text_buffer *out, const char *text, size_t length)
+/* Appends the text as a terminal can show it, at most `most` columns of it. */
+static void append_shown(text_buffer *out, const char *text, size_t length, uint32_t most)
 {
     uint32_t width = 0;
     size_t size, fits = out->length; /* where to cut, should there be more */
@@ -331,9 +332,9 @@ static void append_shown(text_buffer *out, const char *text, size_t length)
             text_append(out, text + i, size);
             width += point_width(point);
         }
-        if (width <= TABLE_CELL_MAX - 1)
+        if (width <= most - 1)
             fits = out->length;
-        if (width > TABLE_CELL_MAX && !out->failed) {
+        if (width > most && !out->failed) {
             out->length = fits;
             text_append_c(out, ELLIPSIS);
             return;
@@ -347,9 +348,9 @@ static bool is_cut_when_long(const type *type)
            type->kind == TYPE_STRUCT;
 }
 
-/* The current row's cell as it stands in the table. */
-static freshet_code append_table_cell(printer *printer, uint32_t index, text_buffer *into,
-                                      freshet_error *err)
+/* The current row's cell as a person reads it, in at most `most` columns. */
+static freshet_code append_result_cell(printer *printer, uint32_t index, uint32_t most,
+                                       text_buffer *into, freshet_error *err)
 {
     const column *cells = cell_of(printer->result, index);
     if (cells == NULL) {
@@ -361,7 +362,7 @@ static freshet_code append_table_cell(printer *printer, uint32_t index, text_buf
     text_reset(&printer->cell);
     freshet_code code = append_plain(cells, printer->result->row - 1, &printer->cell, err);
     if (code == FRESHET_OK && printer->cell.length > 0)
-        append_shown(into, printer->cell.bytes, printer->cell.length);
+        append_shown(into, printer->cell.bytes, printer->cell.length, most);
     return code;
 }
 
@@ -380,7 +381,8 @@ static freshet_code table_header(printer *printer, freshet_error *err)
     const schema *schema = printer->result->schema;
     for (uint32_t i = 0; i < schema->n_fields; i++) {
         text_reset(&printer->cell);
-        append_shown(&printer->cell, schema->fields[i].name, strlen(schema->fields[i].name));
+        append_shown(&printer->cell, schema->fields[i].name, strlen(schema->fields[i].name),
+                     TABLE_CELL_MAX);
         if (printer->cell.failed)
             return error_memory(err, "printing a result");
         const char *name = printer->cell.bytes == NULL ? "" : printer->cell.bytes;
@@ -421,7 +423,7 @@ static freshet_code table_row(printer *printer, freshet_error *err)
 {
     for (uint32_t i = 0; i < printer->result->schema->n_fields; i++) {
         size_t start = printer->sample.length;
-        freshet_code code = append_table_cell(printer, i, &printer->sample, err);
+        freshet_code code = append_result_cell(printer, i, TABLE_CELL_MAX, &printer->sample, err);
         if (code != FRESHET_OK)
             return code;
         if (!text_append_char(&printer->sample, '\0'))
@@ -434,25 +436,77 @@ static freshet_code table_row(printer *printer, freshet_error *err)
                                                                       : FRESHET_OK;
 }
 
+/* ---- lines --------------------------------------------------------------------------------- */
+
+/* The widest name's columns, and the colon behind it. */
+static uint32_t names_width(const schema *schema)
+{
+    uint32_t widest = 0;
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        const uint32_t width = text_width(schema->fields[i].name);
+        widest = width > widest ? width : widest;
+    }
+    return widest + 1;
+}
+
+static void line_begin(printer *printer)
+{
+    printer->widths[0] = names_width(printer->result->schema);
+}
+
+/* A line a cell, and an empty one between two rows. */
+static freshet_code line_row(printer *printer, freshet_error *err)
+{
+    const schema *schema = printer->result->schema;
+    const uint32_t widest = printer->widths[0];
+    if (printer->n_rows > 1)
+        text_append_char(&printer->out, '\n');
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        const char *name = schema->fields[i].name;
+        append_shown(&printer->out, name, strlen(name), UINT32_MAX);
+        const uint32_t width = text_width(name) + 1;
+        text_format(&printer->out, ":%*s", width < widest ? (int)(widest - width + 1) : 1, "");
+        freshet_code code = append_result_cell(printer, i, UINT32_MAX, &printer->out, err);
+        if (code != FRESHET_OK)
+            return code;
+        text_append_char(&printer->out, '\n');
+    }
+    return send_when_full(printer, err);
+}
+
+/* ---- printing, by the format ----------------------------------------------------------------- */
+
+/* What each format does before the first row, and with each. */
+static const struct {
+    void (*begin)(printer *printer);
+    freshet_code (*row)(printer *printer, freshet_error *err);
+} formats[] = {
+    [FRESHET_TABLE] = {NULL, table_row},
+    [FRESHET_JSON] = {NULL, json_row},
+    [FRESHET_CSV] = {csv_header, csv_row},
+    [FRESHET_LINE] = {line_begin, line_row},
+};
+
 static freshet_code print_rows(printer *printer, freshet_format format, freshet_error *err)
 {
-    if (format == FRESHET_CSV)
-        csv_header(printer);
+    if (formats[format].begin != NULL)
+        formats[format].begin(printer);
     freshet_code code;
     while ((code = freshet_result_next(printer->result, err)) == FRESHET_OK) {
         printer->n_rows++;
-        code = format == FRESHET_JSON  ? json_row(printer, err)
-               : format == FRESHET_CSV ? csv_row(printer, err)
-                                       : table_row(printer, err);
+        code = formats[format].row(printer, err);
         if (code != FRESHET_OK)
             return code;
     }
     if (code != FRESHET_END)
         return code;
-    if (format == FRESHET_TABLE) {
-        code = printer->headed ? FRESHET_OK : table_send(printer, err);
-        if (code != FRESHET_OK)
-            return code;
+    if (format == FRESHET_TABLE && !printer->headed)
+        code = table_send(printer, err);
+    if (code != FRESHET_OK && code != FRESHET_END)
+        return code;
+    if (format == FRESHET_TABLE || format == FRESHET_LINE) {
+        if (format == FRESHET_LINE && printer->n_rows > 0)
+            text_append_char(&printer->out, '\n');
         text_format(&printer->out, "(%llu row%s)\n", (unsigned long long)printer->n_rows,
                     printer->n_rows == 1 ? "" : "s");
     }
@@ -462,9 +516,10 @@ static freshet_code print_rows(printer *printer, freshet_format format, freshet_
 freshet_code freshet_result_print(freshet_result *result, freshet_format format,
                                   freshet_write_fn *write, void *context, freshet_error *err)
 {
-    if (format != FRESHET_TABLE && format != FRESHET_JSON && format != FRESHET_CSV)
+    if ((unsigned)format >= sizeof formats / sizeof *formats)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "the format %d is none of FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV",
+                         "the format %d is none of FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV, "
+                         "FRESHET_LINE",
                          (int)format);
     printer printer = {.result = result, .write = write, .context = context};
     text_init(&printer.out, TEXT_LIMIT_DEFAULT);

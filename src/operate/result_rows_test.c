@@ -243,6 +243,39 @@ static void test_prints_table(void **state)
     assert_non_null(strstr(printed(sample(1, NULL), 2, FRESHET_TABLE), "\n(1 row)\n"));
 }
 
+static void test_prints_lines(void **state)
+{
+    (void)state;
+    const char *names[] = {"JFK", "a\x1b\nb"};
+    char *text = printed(sample(2, names), 1, FRESHET_LINE);
+    assert_string_equal(text, "id:        -1\n"
+                              "name:      JFK\n"
+                              "timestamp: 2013-01-01T05:00:00.000000Z\n"
+                              "price:     -12.50\n"
+                              "ratio:     NaN\n"
+                              "is_open:   true\n"
+                              "tags:      [0,7]\n"
+                              "\n"
+                              "id:        0\n"
+                              "name:      null\n"
+                              "timestamp: null\n"
+                              "price:     null\n"
+                              "ratio:     null\n"
+                              "is_open:   null\n"
+                              "tags:      null\n"
+                              "\n(2 rows)\n");
+    assert_string_equal(printed(sample(0, NULL), 3, FRESHET_LINE), "(0 rows)\n");
+    char name[301];
+    memset(name, 'x', sizeof name - 1);
+    name[300] = '\0';
+    name[150] = '\n';
+    const char *long_name = name;
+    text = printed(sample(1, &long_name), 3, FRESHET_LINE);
+    assert_non_null(strstr(text, "xx\\nxx"));
+    assert_null(strstr(text, "\xE2\x80\xA6")); /* nothing is cut */
+    assert_non_null(strstr(text, "\n(1 row)\n"));
+}
+
 static char *name_cell_of(const char *name)
 {
     char *text = printed(sample(1, &name), 2, FRESHET_TABLE);
@@ -317,8 +350,8 @@ static void test_closed_output(void **state)
 {
     (void)state;
     batch *batch = sample(5000, NULL);
-    freshet_format formats[] = {FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV};
-    for (int i = 0; i < 3; i++) {
+    freshet_format formats[] = {FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV, FRESHET_LINE};
+    for (int i = 0; i < 4; i++) {
         made_result *made = make(batch, 100);
         freshet_error err = {0};
         int calls = 0;
@@ -348,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_prints_json),
         cmocka_unit_test(test_prints_csv),
         cmocka_unit_test(test_prints_table),
+        cmocka_unit_test(test_prints_lines),
         cmocka_unit_test(test_table_cuts_and_escapes),
         cmocka_unit_test(test_table_aligns_wide_characters),
         cmocka_unit_test(test_table_keeps_late_wide_cells_whole),
