@@ -32,6 +32,8 @@ class QueryTest(Case):
         self.assertEqual(self.good("query", sql, "--format=csv"), "key,id\nk0,0\nk1,1\n")
         shown = self.good("query", sql, "--format", "table")
         self.assertEqual(shown, " key | id\n-----+----\n k0  |  0\n k1  |  1\n(2 rows)\n")
+        self.assertEqual(self.good("query", sql, "--format", "line"),
+                         "key: k0\nid:  0\n\nkey: k1\nid:  1\n\n(2 rows)\n")
         terminal = Terminal(self, "query", sql)
         self.assertEqual(terminal.wait(), 0)
         self.assertTrue(terminal.screen.shown().startswith(" key | id\n"), terminal.screen.shown())
@@ -176,7 +178,86 @@ class ShellTest(Case):
         self.assertEqual(finished.out, "one\n1\n")
         self.assertIn("nothing", finished.err)
         self.assertIn("there is no command .frmat", finished.err)
-        self.assertIn("the format must be table, json or csv", finished.err)
+        self.assertIn("the format must be table, json, csv or line", finished.err)
+
+    def test_words(self):
+        """Words that people type in a shell are understood where a statement would begin."""
+        self.assertIn(".tables", self.good("shell", input=b"help\n"))
+        for word in (b"quit", b"exit", b"EXIT;", b".exit", b" .quit "):
+            with self.subTest(word=word):
+                self.assertEqual(self.good("shell", input=word + b"\nselect 1 as one;\n"), "")
+        # not inside a statement
+        self.assertEqual(self.good("shell", input=b"select 1 as\nquit\n;\n"), '{"quit":1}\n')
+
+    def test_hints(self):
+        for typed, hint in ((b".shema", "did you mean .schema?"), (b".mode csv", "did you mean .format?"),
+                            (b"\\d", "did you mean .schema?"), (b"\\timing", "did you mean .timer on?"),
+                            (b".xyzzy", "there is no command .xyzzy; .help lists them"),
+                            (b".timer", "the timer is on or off"), (b".timer 1", "the timer is on or off"),
+                            (b".schema online_feature_store__event", "did you mean online_feature_store__events?"),
+                            (b".output /nowhere/x", "cannot write to /nowhere/x: No such file")):
+            with self.subTest(typed=typed):
+                finished = self.freshet("shell", input=typed + b"\n")
+                self.assertEqual(finished.code, 2)
+                self.assertIn(hint, finished.err)
+
+    def test_schema(self):
+        whole = self.good("shell", "--format", "csv", input=b".schema\n").splitlines()
+        one = self.good("shell", "--format", "csv", input=b".schema ONLINE_feature_store__events;\n").splitlines()
+        self.assertEqual(one, ["table,column,type"] + [f"online_feature_store__events,{column}" for column in (
+            "key,VARCHAR", "timestamp,TIMESTAMP", "id,BIGINT", "value,DOUBLE")])
+        self.assertEqual(whole[:5], one)
+        self.assertEqual([text.split(",")[0] for text in whole[5:9]], ["online_feature_store__events_latest"] * 4)
+
+    def test_timer(self):
+        finished = self.freshet("shell", input=b".timer on\nselect 1 as one;\n.timer off\nselect 2 as two;\n")
+        self.assertEqual((finished.code, finished.out), (0, '{"one":1}\n{"two":2}\n'))
+        self.assertRegex(finished.err, r"\A\(\d+\.\d{3} s\)\n\Z")
+
+    def test_output(self):
+        finished = self.freshet("shell", input=b".output my results.json\nselect 1 as one;\nselect 2 as two;\n"
+                                b".output\nselect 3 as three;\n.output other\nselect 4 as four;\n")
+        self.assertEqual((finished.code, finished.out, finished.err), (0, '{"three":3}\n', ""))
+        self.assertEqual(self.read_lines("my results.json"), [{"one": 1}, {"two": 2}])
+        self.assertEqual(self.read_lines("other"), [{"four": 4}])
+
+    def test_output_to_a_full_disk(self):
+        """It is told, and the session goes on."""
+        finished = self.freshet("shell", input=b".output /dev/full\nselect range as x from range(10000);\nselect 1 as one;\n")
+        self.assertEqual((finished.code, finished.out), (1, '{"one":1}\n'))
+        self.assertIn("cannot write all of the results to /dev/full: No space left on device", finished.err)
+
+    def test_completion(self):
+        shell = Terminal(self, "shell")
+        shell.until_shown("freshet>")
+        shell.type("select val\t")
+        shell.until(lambda: shell.screen.shown().endswith("select value"), "a column")
+        shell.type(", onl\t")
+        shell.until(lambda: shell.screen.shown().endswith("online_feature_store__events"), "what tables begin with")
+        shell.type("\t")
+        shell.until_matches(r"\nonline_feature_store__events +online_feature_store__events_latest\n")
+        shell.until(lambda: shell.screen.shown().endswith("freshet> select value, online_feature_store__events"), "the line")
+        shell.type("\x03.sch\t")
+        shell.until(lambda: shell.screen.shown().endswith("freshet> .schema"), "a command")
+        shell.type(" onl\t_l\t\n")
+        shell.until_matches(r"online_feature_store__events_latest \| value +\| DOUBLE")
+        shell.type(".format l\t\nselect 1 as one;\n")
+        shell.until_shown("one: 1\n")
+        shell.type("quit\n")
+        self.assertEqual(shell.wait(), 0)
+        shell.assert_restored()
+
+    def test_typed_ahead(self):
+        """Ctrl-C is a key while a statement runs, too: what was typed before it in whole lines is taken."""
+        shell = Terminal(self, "shell", "--timeout", f"{int(DEADLINE)}s")
+        shell.until_shown("freshet>")
+        shell.type("select count(*) as n from range(30000000) a where range % 7 = 1;\n")
+        shell.type("select 6 * 7 as answer;\nselect broken\nand more\x03select 7 * 7 as other;\n")
+        shell.until_matches(r"(?m)^ +42$")
+        shell.until_matches(r"(?m)^ +49$")
+        self.assertNotIn("error", shell.screen.shown())
+        shell.type(".quit\n")
+        self.assertEqual(shell.wait(), 0)
 
     def test_terminal(self):
         shell = Terminal(self, "shell")
