@@ -1,6 +1,7 @@
 /* verb_run.c - freshet run FILE: a pipeline from its start to its end. */
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -10,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/live_view.h"
 #include "cli/progress.h"
+#include "cli/reload.h"
 #include "cli/supervisor.h"
 #include "declaration/declaration.h"
 #include "operate/signals.h"
@@ -80,6 +82,9 @@ typedef struct run {
     int64_t start_us;
     bool took_signals;
     supervisor *supervisor; /* NULL: there is none */
+    char *read;             /* the declaration's file */
+    reload *reload;
+    bool begins_anew; /* with a changed declaration */
 } run;
 
 /* A mistake in --query is told before the run, over the empty table, not after it. */
@@ -236,19 +241,42 @@ static freshet_code run_pipeline(run *run, freshet_error *err)
     if (code != FRESHET_OK)
         return code;
     supervisor_watch(run->supervisor, run->pipeline, run->name);
-    code = freshet_run(run->pipeline, err);
-    supervisor_leave(run->supervisor, false);
+    freshet_error problem = {0};
+    code = freshet_run(run->pipeline, &problem);
+    run->begins_anew = reload_end(run->reload) && signals_caught() == 0 &&
+                       (code == FRESHET_OK || problem.then == FRESHET_RETRY);
+    run->reload = NULL;
+    supervisor_leave(run->supervisor, run->begins_anew);
+    if (code != FRESHET_OK && !run->begins_anew && err != NULL)
+        *err = problem;
     progress_stop(progress, run->given->query == NULL);
     say_summary(run);
     return code;
 }
 
+/* Why this run does not take a changed declaration; NULL: it does. */
+static const char *why_no_reload(const run *run)
+{
+    if (!freshet_declaration_is_stream(run->declaration) || run->given->once)
+        return "this run has an end";
+    return run->given->debug || checkpoint_folder_in_use(run->pipeline) == NULL
+               ? "this run keeps no state, and would read everything again"
+               : NULL;
+}
+
 static freshet_code take_signals(run *run, freshet_error *err)
 {
     freshet_code code = run_signals_take(run->pipeline, err);
+    const reload_of of = {.file = run->given->file,
+                          .read = run->read,
+                          .name = run->name,
+                          .state = run->given->state,
+                          .why_not = why_no_reload(run),
+                          .pipeline = run->pipeline,
+                          .supervisor = run->supervisor};
     run->took_signals = code == FRESHET_OK;
     signals_on_abort(live_view_restore);
-    return code;
+    return code == FRESHET_OK ? reload_start(&of, &run->reload, err) : code;
 }
 
 static freshet_code check_arguments_fit(const run *run, freshet_error *err)
@@ -269,6 +297,7 @@ static freshet_code check_arguments_fit(const run *run, freshet_error *err)
 static freshet_code run_file(run *run, freshet_error *err)
 {
     const run_arguments *given = run->given;
+    run->read = reload_read(given->file);
     freshet_code code = load_declaration(given->file, &run->declaration, err);
     if (code == FRESHET_OK)
         code = check_arguments_fit(run, err);
@@ -306,14 +335,19 @@ static freshet_code run_run(const void *arguments, freshet_error *err)
     log_configure(LOG_INFO, (log_format)run.given->log);
     if (run.given->log == (int)LOG_JSON)
         report_errors_to_log();
+    reload_take_up();
     run.supervisor = supervisor_start();
     freshet_code code = run_file(&run, err);
-    if (run.took_signals)
+    reload_end(run.reload);
+    if (run.begins_anew)
+        signals_note_only();
+    else if (run.took_signals)
         signals_remove();
     freshet_pipeline_close(run.pipeline);
     freshet_declaration_close(run.declaration);
+    free(run.read);
     supervisor_end(run.supervisor);
-    return code;
+    return run.begins_anew ? reload_exec(err) : code;
 }
 
 const verb verb_run = {

@@ -10,6 +10,10 @@
  * moment, it is looked at five times a second after the first signal; stuck for nearly a second,
  * the process says so and leaves with 0.
  *
+ * SIGHUP, where signals_on_hangup says what it means, calls hangup(context), likewise; but where
+ * the process had a terminal that has gone, it is what it was always meant to say, and the same as
+ * SIGTERM. Where it was ignored at the start (nohup) it stays so.
+ *
  * One pipeline a process. The threads that Freshet starts block all signals, so that handlers run
  * in the program's own.
  */
@@ -28,6 +32,13 @@ void signals_on_abort(void (*last)(void));
 /* `stuck` gets the context of stop, is safe in a signal handler, and is forgotten by
  * signals_remove. */
 void signals_on_stuck(bool (*stuck)(void *context));
+
+/* After signals_install; NULL: SIGHUP does nothing from now on. Lets SIGHUP through, where it was
+ * blocked. */
+freshet_code signals_on_hangup(void (*hangup)(void *context), void *context, freshet_error *err);
+
+/* The handlers stay, and note what they catch, but call nothing any more. */
+void signals_note_only(void);
 
 /* Puts the handlers back that were there before; but where a signal has been caught they stay, so
  * that the same one passed on by somebody else does not end the process on its way out. `stop` is
