@@ -11,6 +11,8 @@
 
 #include <freshet/freshet.h>
 
+#include "operate/status.h"
+
 #define QUERY_CONNECTIONS_MAX 16
 
 typedef struct query_server query_server;
@@ -20,23 +22,10 @@ typedef struct query_server query_server;
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err);
 
-/* The same for anything that stands in for a pipeline: freshet_query() and its like, which any
- * thread may call, or others of their kind. */
-typedef struct query_backend {
-    freshet_pipeline *pipeline;
-    freshet_code (*query)(freshet_pipeline *pipeline, const char *sql,
-                          const freshet_query_options *options, freshet_result **out,
-                          freshet_error *err);
-    int64_t (*counter)(const freshet_pipeline *pipeline, freshet_count which);
-    bool (*ready)(const freshet_pipeline *pipeline, freshet_error *why);        /* NULL: always */
-    int64_t (*dead_letters)(const freshet_pipeline *pipeline, uint32_t reason); /* NULL: none */
-    /* NULL: it has no writers */
-    const char *(*writer_name)(const freshet_pipeline *pipeline, uint32_t writer);
-    int64_t (*writer_counter)(const freshet_pipeline *pipeline, uint32_t writer,
-                              freshet_count which);
-    bool (*waits_for)(const freshet_pipeline *pipeline, freshet_error *who); /* NULL: nobody */
-} query_backend;
+/* What a pipeline is asked by. */
+query_backend query_server_backend(freshet_pipeline *pipeline);
 
+/* The same for anything that stands in for a pipeline. */
 freshet_code query_server_start_for(const query_backend *backend, const char *name,
                                     query_server **out, freshet_error *err);
 
