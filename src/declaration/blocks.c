@@ -954,6 +954,8 @@ static const option declaration_options[] = {
             "which the same declaration goes on as a stream: see docs/guide/backfill.md."},
     {OPTION("batch", BLOCK, declaration, batch), .block = &batch_kind,
      .doc = "What a batch may take while it runs; a stream has `state`."},
+    {OPTION_GIVEN("http", declaration, http), .block = &http_kind,
+     .doc = "Where the run answers by HTTP: probes, status, metrics.", .example = "127.0.0.1:8080"},
     {OPTION("compare", BLOCK, declaration, compare), .block = &compare_kind,
      .doc = "How the online store and the history are compared."},
     {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,

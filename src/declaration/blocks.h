@@ -13,6 +13,9 @@ extern const block_kind function_kind, stack_kind, h3_kind;
 /* batch_block.c: what a batch may take. */
 extern const block_kind batch_kind;
 
+/* http_block.c: where a run answers by HTTP. */
+extern const block_kind http_kind;
+
 /* hook_blocks.c: `hooks`; and reports the first of hooks that have no place here. */
 extern const block_kind hooks_kind;
 extern const block_kind test_kind;

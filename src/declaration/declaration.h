@@ -306,6 +306,20 @@ typedef struct compare_block {
     declared_text tolerance; /* value_fraction reads it */
 } compare_block;
 
+typedef struct http_tls_block {
+    declared_text cert, key;
+} http_tls_block;
+
+typedef struct http_block {
+    declared_text listen;
+    declared_text token; /* NULL: nobody needs one */
+    http_tls_block tls;
+    bool has_tls;
+} http_block;
+
+/* May it be a token, by its length and letters? */
+bool http_token_is_good(const char *token);
+
 /* What a test says must be there: behind a step, or at its end. */
 typedef struct expect_block {
     declared_node online, history, dead_letters; /* lists of maps */
@@ -350,6 +364,8 @@ typedef struct declaration {
     state_block state;
     bool has_state;
     batch_block batch;
+    http_block http;
+    bool has_http;
     compare_block compare;
     declared_blocks tests; /* of test_block */
     /* not options: */

@@ -196,6 +196,7 @@ static const decision decisions[] = {
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
     SERVED("compare", NULL),
+    SERVED("http", NULL),
     COMPARED("declaration", "pipeline"),
     SERVED("declaration", "plugins"), /* what a function does nobody can tell */
     SERVED("incremental", NULL),      /* batches only, which have no old state */
