@@ -310,6 +310,9 @@ typedef struct freshet_run_options {
     /* threads that share the work, 1 to 64; 0: the declaration's `workers`, else as many as the
      * cores that the process may use. Neither rows nor state depend on it */
     uint32_t workers;
+    /* answer probes and questions by HTTP there, as "127.0.0.1:8080"; NULL: where the declaration's
+     * `http` says, if `serve` is set, too; see docs/guide/http.md */
+    const char *http;
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

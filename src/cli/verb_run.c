@@ -32,6 +32,7 @@ typedef struct run_arguments {
     int progress;
     int log;
     bool no_serve;
+    const char *http;
     uint32_t step_rows;
     uint32_t workers;
 } run_arguments;
@@ -66,6 +67,8 @@ static const argument run_options[] = {
      .doc = "how messages are written to stderr"},
     {ARGUMENT("no-serve", FLAG, run_arguments, no_serve),
      .doc = "do not answer \"freshet query\", \"shell\" and \"status\""},
+    {ARGUMENT("http", TEXT, run_arguments, http), .value = "HOST:PORT",
+     .doc = "answer probes and questions by HTTP there; see docs/guide/http.md"},
     {ARGUMENT("step-rows", COUNT, run_arguments, step_rows), .value = "N",
      .doc = "take at most N rows of each reader in one micro-batch"},
     {ARGUMENT("workers", COUNT, run_arguments, workers), .value = "N",
@@ -313,7 +316,8 @@ static freshet_code run_file(run *run, freshet_error *err)
                                    .drain = given->drain,
                                    .checkpoint = given->checkpoint,
                                    .step_rows = given->step_rows,
-                                   .workers = given->workers};
+                                   .workers = given->workers,
+                                   .http = given->http};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &run->pipeline, err);
     if (code == FRESHET_OK)

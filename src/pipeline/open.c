@@ -368,26 +368,6 @@ static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
-/* A table without its socket would be of no use; a stream without one runs as well, but cannot be
- * asked how it is. */
-static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
-{
-    freshet_error problem = {0};
-    const bool has_table = pipeline_queried(pipeline) != NULL;
-    if (!pipeline->options.serve || (!has_table && !pipeline->declaration->is_stream))
-        return FRESHET_OK;
-    freshet_code code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
-                                           &pipeline->server, &problem);
-    if (code == FRESHET_OK || has_table) {
-        if (code != FRESHET_OK && err != NULL)
-            *err = problem;
-        return code;
-    }
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "\"freshet status\" will not find this run: %s", problem.text);
-    return FRESHET_OK;
-}
-
 /* The dead letters, the state that knows how many there are, and the replay of those before. */
 static freshet_code open_letters(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -434,7 +414,7 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     code = open_letters(pipeline, err);
     if (code == FRESHET_OK && pipeline->replay == NULL)
         code = merge_open(pipeline, &pipeline->merge, err);
-    return code == FRESHET_OK ? open_socket(pipeline, err) : code;
+    return code == FRESHET_OK ? answering_open(pipeline, err) : code;
 }
 
 static freshet_pipeline *open_allocate(const freshet_declaration *declaration,
@@ -538,7 +518,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
 {
     if (pipeline == NULL)
         return;
-    query_server_stop(pipeline->server);
+    answering_close(pipeline);
     fill_close(pipeline);
     checkpoint_close(pipeline->checkpoint);
     for (uint32_t i = 0; i < pipeline->n_writers; i++)

@@ -4,6 +4,7 @@
  *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
  *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
+ *   answering.c  who is answered meanwhile: `freshet query` and the like, HTTP
  *   workers.c    how many threads work in it
  *   times.c      a look at the first times: are they likely ones?
  *   bootstrap.c  a reader whose past lies elsewhere (bootstrap.h)
@@ -52,6 +53,7 @@
 #include "declaration/declaration.h"
 #include "features/feature_set.h"
 #include "features/time_look.h"
+#include "http/http_server.h"
 #include "operate/dead_letters.h"
 #include "operate/query_server.h"
 #include "pipeline/checkpoint.h"
@@ -177,6 +179,7 @@ struct freshet_pipeline {
     uint32_t n_writers;
     dead_letters *letters;
     query_server *server;
+    http_server *http;      /* NULL: it answers nobody by HTTP */
     checkpoint *checkpoint; /* NULL: this run keeps no state */
     struct fill *fill;      /* the past that windows are filled with (fill.h); NULL: none */
     replay *replay;         /* NULL: it reads its readers, as runs do */
@@ -248,6 +251,10 @@ const char *pipeline_writer_name(const freshet_pipeline *pipeline, uint32_t writ
 
 /* The first writer whose rows can be asked for; NULL: there is none. */
 freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
+
+/* Starts the query socket and the HTTP server, where the run is to have them. */
+freshet_code answering_open(freshet_pipeline *pipeline, freshet_error *err);
+void answering_close(freshet_pipeline *pipeline);
 
 /* The loop is in the first half of a step, which may be given up at any moment: what it has begun
  * is nowhere yet. Any thread, and signal handlers. */

@@ -133,7 +133,7 @@ class GuideTest(Case):
         if "  name:" not in sections["feature_set"].split("keys:")[0]:
             sections["feature_set"] = sections["feature_set"].replace("feature_set:\n", "feature_set:\n" + self.NAMES)
         self.write("shown.yaml", "".join(sections.values()))
-        checked = self.freshet("check", "shown.yaml", env=dict(self.env, CASSANDRA_PASSWORD="x"))
+        checked = self.freshet("check", "shown.yaml", env=dict(self.env, CASSANDRA_PASSWORD="x", FRESHET_HTTP_TOKEN="x"))
         self.assertEqual(checked.code, 0, f"{page}:\n{block}\n{checked.err}")
 
     def test_blocks(self):
