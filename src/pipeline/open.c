@@ -30,6 +30,8 @@ static freshet_code make_reader(freshet_pipeline *pipeline, const reader_block *
                                 uint32_t index, freshet_error *err)
 {
     const reader_ops *ops = registry_reader(block->kind.kind);
+    if (ops->with != NULL)
+        ops = ops->with(block->kind.options);
     freshet_reader *reader = arena_zero(pipeline->arena, 1, ops->size);
     if (reader == NULL)
         return error_memory(err, "opening the readers");

@@ -78,6 +78,9 @@ typedef struct reader_ops {
     block_kind block; /* its key in the declaration ("file"), option table, struct of options */
     size_t size;      /* of the reader's own struct, which begins with struct freshet_reader */
 
+    /* The operations for a block of these options; NULL: these. */
+    const struct reader_ops *(*with)(const void *options);
+
     /* Works out the columns: the declared schema, or one inferred from what is there. May read
      * files and connect, and may block for seconds; changes nothing. Sets reader->schema (in
      * reader->arena). What the operator should know, though it is no mistake, is a warning in

@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "readers/file/file_gzip.h"
+#include "readers/file/file_input.h"
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
@@ -24,7 +25,7 @@ static const option options_table[] = {
      .doc =
          "A file; a folder, for the files directly in it; or a pattern with `*`, `?` and `[...]` "
          "within names and `**` for any number of folders. Names that begin with `.` or `_` are "
-         "passed over.",
+         "passed over. `-` is stdin: JSON lines, CSV or plain lines, to its end.",
      .example = "data/flights/*.jsonl"},
     {OPTION("format", CHOICE, file_options, format.choice), .standard = "auto",
      .choices = format_file_names,
@@ -374,6 +375,13 @@ static bool file_changed(freshet_reader *base)
     return file_list_signature(&listing) != reader->signature;
 }
 
+static const reader_ops *file_ops_with(const void *options)
+{
+    const char *path = ((const file_options *)options)->path.value;
+
+    return path != NULL && strcmp(path, FILE_INPUT_PATH) == 0 ? &file_input_ops : &file_reader_ops;
+}
+
 const reader_ops file_reader_ops = {
     .block =
         {.name = "file",
@@ -386,6 +394,7 @@ const reader_ops file_reader_ops = {
          .size = sizeof(file_options),
          .check = file_check_options},
     .size = sizeof(file_reader),
+    .with = file_ops_with,
     .describe = file_describe,
     .sample = file_sample,
     .open = file_open,

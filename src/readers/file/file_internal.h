@@ -11,6 +11,8 @@
  *   file_read.c      poll: records of the file at the head of the queue into the batch
  *   file_side.c      files that are read side by side
  *
+ * Standard input is no file: file_input.h has operations of its own for it.
+ *
  * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
  * there is news of it. poll reads the file at the head to its end (or until the batch is full) and
  * takes it off. So files are read one after the other, and what is added to an earlier one while a

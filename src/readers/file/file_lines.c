@@ -244,7 +244,9 @@ static freshet_code read_now(lines *lines, size_t *n, freshet_error *err)
         if (code != FRESHET_OK)
             return code;
     } else {
-        ssize_t got = file_pread(lines->fd, into, room, place_in_file(lines));
+        ssize_t got = lines->options.read == NULL
+                          ? file_pread(lines->fd, into, room, place_in_file(lines))
+                          : lines->options.read(lines->options.context, into, room);
         if (got < 0)
             return error_system(err, "cannot read", lines->path);
         *n = (size_t)got;

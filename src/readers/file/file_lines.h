@@ -28,6 +28,8 @@
 #ifndef FRESHET_READERS_FILE_FILE_LINES_H
 #define FRESHET_READERS_FILE_FILE_LINES_H
 
+#include <sys/types.h>
+
 #include "formats/format.h"
 
 #define LINES_BLOCK_BYTES ((size_t)1 << 20)
@@ -50,6 +52,10 @@ typedef struct lines_options {
     const format_options *options; /* by its options */
     int64_t record_bytes_max;
     struct crew *crew; /* that may read ahead (file_ahead.h); NULL: nobody does */
+    /* Input that is read from its beginning to its end, once: the bytes that come next, 0 where
+     * there are none now, -1 and errno. There is no crew then, and no gzip. NULL: a file. */
+    ssize_t (*read)(void *context, void *into, size_t size);
+    void *context;
 } lines_options;
 
 typedef struct lines lines;
