@@ -24,6 +24,7 @@ struct pending_run {
     memory memory; /* of the entries */
     rocks_entry *entries;
     uint32_t n, capacity;
+    size_t written;       /* bytes of them, by pending_written */
     text_buffer building; /* the change that is being made */
     size_t key_length;
 };
@@ -126,6 +127,7 @@ static bool add_entry(pending_run *run, size_t key_length, rocks_change change)
     if (copy == NULL)
         return false;
     memcpy(copy, built->bytes, built->length);
+    run->written += built->length;
     run->entries[run->n++] = (rocks_entry){.key = copy,
                                            .key_length = (unsigned)key_length & KEY_LENGTH_MAX,
                                            .change = change,
@@ -212,6 +214,14 @@ static size_t run_bytes(const pending_run *run)
     return arena_held(run->arena) + run->memory.bytes + run->building.capacity;
 }
 
+size_t pending_written(const pending *pending)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < pending->n_runs; i++)
+        bytes += pending->runs[i]->written;
+    return bytes;
+}
+
 size_t pending_bytes(const pending *pending)
 {
     size_t bytes = pending->memory.bytes + pending->ordering.bytes;
@@ -242,6 +252,7 @@ void pending_reset(pending *pending)
     for (uint32_t i = 0; i < pending->n_made; i++) {
         arena_reset(pending->runs[i]->arena);
         pending->runs[i]->n = 0;
+        pending->runs[i]->written = 0;
     }
     pending->n_runs = 1;
     atomic_store(&pending->is_indexed, false);

@@ -50,6 +50,9 @@ uint64_t pending_sum(const void *key, size_t key_length, const void *value, size
  * slots to find keys by. */
 bool pending_find(pending *pending, const void *key, size_t key_length, const rocks_entry **out);
 
+/* Bytes of the keys and values that were put, and of the keys removed, since the reset. */
+size_t pending_written(const pending *pending);
+
 /* Bytes of memory held. */
 size_t pending_bytes(const pending *pending);
 

@@ -51,6 +51,7 @@ struct state_store {
     seal *seal;
     pending *filling;
     pending *flying;
+    size_t committed_bytes;
     uint64_t commits; /* the last one that was handed over */
     bool is_disowned;
     bool is_unsealed; /* the last seal could not be written, and that was said; of who writes */
@@ -812,8 +813,14 @@ freshet_code store_commit(state_store *store, freshet_error *err)
     store->flying = store->filling;
     store->filling = landed;
     store->commits = commits;
+    store->committed_bytes = pending_written(store->flying);
     store->flight = FLIGHT_UNDERWAY;
     pthread_cond_broadcast(&store->changed);
     pthread_mutex_unlock(&store->mutex);
     return FRESHET_OK;
+}
+
+size_t store_committed_bytes(const state_store *store)
+{
+    return store->committed_bytes;
 }

@@ -123,6 +123,8 @@ text_buffer *store_run_key(store_run *run, store_space space, const char *name);
 text_buffer *store_run_value(store_run *run);
 freshet_code store_run_put(store_run *run, freshet_error *err);
 freshet_code store_run_remove(store_run *run, freshet_error *err);
+/* What the last commit has put down and removed: bytes of keys and values. */
+size_t store_committed_bytes(const state_store *store);
 /* True when the last commit is durable (or failed: then wait tells). */
 bool store_is_idle(state_store *store);
 freshet_code store_wait(state_store *store, freshet_error *err);
