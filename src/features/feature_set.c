@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "features/divided.h"
+#include "features/lanes.h"
 #include "features/operator.h"
 
 #define FACTS_MAGIC "FSF2"
@@ -207,6 +208,14 @@ bool feature_set_held_by(const feature_set *set, feature_set_holder *out)
             set->operators[i]->ops->held_by(set->operators[i], out))
             return true;
     return false;
+}
+
+const lanes *feature_set_lanes(const feature_set *set)
+{
+    for (uint32_t i = 0; i < set->n; i++)
+        if (set->operators[i]->ops->lanes != NULL)
+            return set->operators[i]->ops->lanes(set->operators[i]);
+    return NULL;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

@@ -102,6 +102,9 @@ typedef struct feature_set_holder {
     int64_t seen_us;  /* when it gave its last one, by the monotonic clock */
 } feature_set_holder;
 
+/* The lanes that watermarks are made of, for those who look; NULL: there are none. */
+const struct lanes *feature_set_lanes(const feature_set *set);
+
 bool feature_set_held_by(const feature_set *set, feature_set_holder *out);
 
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */

@@ -155,6 +155,8 @@ struct operator_ops {
                            freshet_error *err);
     /* The lane that holds windows back, where one does. */
     bool (*held_by)(const freshet_operator *self, feature_set_holder *out);
+    /* The lanes that its watermarks are made of. NULL: it has none. */
+    const struct lanes *(*lanes)(const freshet_operator *self);
     freshet_code (*save)(const freshet_operator *self, text_buffer *into, freshet_error *err);
     freshet_code (*restore)(freshet_operator *self, const void *bytes, size_t length,
                             freshet_error *err);

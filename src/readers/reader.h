@@ -74,6 +74,8 @@ typedef struct reader_choice {
 /* So many partitions of one reader are read side by side. */
 #define READER_CHOICES_MAX 32u
 
+typedef void reader_lag_fn(void *context, const char *partition, int64_t rows, int64_t bytes);
+
 typedef struct reader_ops {
     block_kind block; /* its key in the declaration ("file"), option table, struct of options */
     size_t size;      /* of the reader's own struct, which begins with struct freshet_reader */
@@ -163,6 +165,10 @@ typedef struct reader_ops {
 
     /* Bytes known to wait, -1 where unknown. NULL = -1. */
     int64_t (*lag)(const freshet_reader *reader);
+
+    /* What is known to wait, partition by partition; -1 where it is not known. Must not wait.
+     * NULL = lag, of one partition. */
+    void (*lags)(const freshet_reader *reader, reader_lag_fn *lag, void *context);
 
     /* Static readers: true when what is read would differ from what was read at the last open
      * (files changed, came or went). Cheap: stat at most. The loop then closes, opens and reads

@@ -38,7 +38,7 @@ typedef enum writer_keeps {
 } writer_keeps;
 
 /* What has become of a writer's rows in this run. Each row that it was given is counted once among
- * the first four, as soon as that is certain; the last counts some of them again. */
+ * the first four, as soon as that is certain; the others count some of them again. */
 typedef enum writer_count {
     WRITER_WRITTEN,  /* its store has them, its files show them */
     WRITER_REFUSED,  /* its store will never take them: they are dead letters */
@@ -47,6 +47,7 @@ typedef enum writer_count {
     /* Of those written: rows that had gone out before, and were changed since. Counted by the loop
      * when they are given, by writers that confirm later when they are confirmed. */
     WRITER_AGAIN,
+    WRITER_RETRIED, /* a row each time that its writing failed and is tried again */
     WRITER_COUNTS
 } writer_count;
 

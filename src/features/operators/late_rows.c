@@ -103,6 +103,11 @@ static int64_t lowest_second(const late_rows *late, int64_t now_us)
     return lowest == LANES_NONE ? LANES_NONE : lowest - late->lateness_s;
 }
 
+static const lanes *late_rows_lanes(const freshet_operator *self)
+{
+    return &((const late_rows *)self)->lanes;
+}
+
 static bool late_rows_held_by(const freshet_operator *self, feature_set_holder *out)
 {
     const late_rows *late = (const late_rows *)self;
@@ -239,6 +244,7 @@ const operator_ops late_rows_operator = {.name = "watermarks",
                                          .run = late_rows_run,
                                          .expect = late_rows_expect,
                                          .held_by = late_rows_held_by,
+                                         .lanes = late_rows_lanes,
                                          .save = late_rows_save,
                                          .restore = late_rows_restore,
                                          .close = late_rows_close};
@@ -285,6 +291,7 @@ const operator_ops row_times_operator = {.name = "watermarks",
                                          .wanted = row_times_wanted,
                                          .open = late_rows_open,
                                          .run = row_times_run,
+                                         .lanes = late_rows_lanes,
                                          .save = late_rows_save,
                                          .restore = late_rows_restore,
                                          .close = late_rows_close};

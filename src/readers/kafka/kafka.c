@@ -359,6 +359,25 @@ static const char *kafka_partition_label(const freshet_reader *base, uint32_t pa
     return partition < reader->n_partitions ? reader->partitions[partition].name : "";
 }
 
+static void kafka_lags(const freshet_reader *base, reader_lag_fn *lag, void *context)
+{
+    const kafka_reader *reader = (const kafka_reader *)base;
+    int64_t low = 0, high = 0;
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        const kafka_partition *partition = &reader->partitions[i];
+        int64_t rows = -1;
+        if (!partition->started)
+            continue;
+        if (rd_kafka_get_watermark_offsets(reader->client, partition->topic->name,
+                                           partition->number, &low,
+                                           &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high >= 0)
+            rows = high > partition->next ? high - partition->next : 0;
+        lag(context, partition->name, rows, -1);
+    }
+}
+
 static int kafka_wake_fd(freshet_reader *base)
 {
     return ((const kafka_reader *)base)->event_fd;
@@ -415,6 +434,7 @@ const reader_ops kafka_reader_ops = {
     .positions = kafka_positions,
     .ack = kafka_group_ack,
     .partition_label = kafka_partition_label,
+    .lags = kafka_lags,
     .next_lane = kafka_next_lane,
     .lane_label = kafka_lane_label,
     .trouble = kafka_trouble,

@@ -122,6 +122,7 @@ static void take_back(cassandra *store, const group *group, pending_row *row, cq
         if (row->failures < UINT16_MAX)
             row->failures++;
         store->figures.retried++;
+        writer_add(&store->base, WRITER_RETRIED, 1);
         note_failure(store, code, text, now_us);
         pace_failed(&store->pace, group->epoch, now_us);
         due_us += pace_backoff(&store->pace, row->failures);
