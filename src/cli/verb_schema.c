@@ -8,6 +8,7 @@
 typedef struct schema_arguments {
     bool reference;
     bool writers;
+    bool metrics;
 } schema_arguments;
 
 static const argument schema_options[] = {
@@ -15,6 +16,8 @@ static const argument schema_options[] = {
      .doc = "the reference page (Markdown) instead of the JSON Schema"},
     {ARGUMENT("writers", FLAG, schema_arguments, writers),
      .doc = "what each writer takes and keeps (a table in Markdown)"},
+    {ARGUMENT("metrics", FLAG, schema_arguments, metrics),
+     .doc = "what a run tells Prometheus (a page in Markdown)"},
     {.name = NULL},
 };
 
@@ -26,10 +29,19 @@ static freshet_code schema_writers(freshet_error *err)
     return output_text(&text, "describing the writers", err);
 }
 
+static freshet_code schema_metrics(freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    metrics_describe(&text);
+    return output_text(&text, "describing the metrics", err);
+}
+
 static freshet_code schema_run(const void *arguments, freshet_error *err)
 {
     const schema_arguments *given = arguments;
     return given->writers     ? schema_writers(err)
+           : given->metrics   ? schema_metrics(err)
            : given->reference ? freshet_declaration_reference(output_write, NULL, err)
                               : freshet_declaration_schema(output_write, NULL, err);
 }

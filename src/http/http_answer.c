@@ -53,6 +53,14 @@ static void answer_status(const asked *asked, http_reply *reply)
     text_append_char(&reply->body, '\n');
 }
 
+static void answer_metrics(const asked *asked, http_reply *reply)
+{
+    const metrics_format format = metrics_format_for(asked->request->accept);
+    reply->status = 200;
+    reply->type = metrics_content_type(format);
+    metrics_append(asked->source, format, &reply->body);
+}
+
 typedef struct route {
     const char *path;
     bool is_probe; /* answers without a token */
@@ -63,6 +71,7 @@ static const route routes[] = {
     {"/live", true, answer_live},
     {"/ready", true, answer_ready},
     {"/status", false, answer_status},
+    {"/metrics", false, answer_metrics},
 };
 
 static const route *find_route(const char *path)

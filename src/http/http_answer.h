@@ -3,6 +3,7 @@
  *   /live      200: the process answers
  *   /ready     200, or 503 with the reason
  *   /status    what `freshet status` prints
+ *   /metrics   the figures, for Prometheus (metrics.h)
  *
  * A request is let in first, then its path looked for, then its method. Nothing that is asked
  * changes anything, so that GET and HEAD are all there is.
@@ -18,16 +19,9 @@
 #include <stdbool.h>
 
 #include "base/text.h"
-#include "operate/status.h"
+#include "http/metrics.h"
 
 #define HTTP_BODY_MAX ((size_t)8 << 20)
-
-/* Whom it is about. Its calls may come from any thread, at any time. */
-typedef struct http_source {
-    query_backend run;
-    const char *name;
-    int64_t started_us; /* on the monotonic clock */
-} http_source;
 
 /* As it came; what it had not is NULL. */
 typedef struct http_request {

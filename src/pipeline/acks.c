@@ -16,6 +16,7 @@ freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err)
         code = writer->ops->progress(writer, err);
         trouble_note_writer(pipeline, i);
     }
+    measure_shown(pipeline);
     return code;
 }
 

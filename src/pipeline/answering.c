@@ -67,9 +67,9 @@ static freshet_code read_http(const freshet_pipeline *pipeline, http_options *op
 
 static freshet_code open_http(freshet_pipeline *pipeline, freshet_error *err)
 {
-    const http_source source = {.run = query_server_backend(pipeline),
-                                .name = pipeline->declaration->pipeline.value,
-                                .started_us = os.monotonic_us()};
+    http_source source = {.run = query_server_backend(pipeline),
+                          .name = pipeline->declaration->pipeline.value,
+                          .started_us = os.monotonic_us()};
     http_options options = {.from = &source};
     char at[300];
     if (pipeline->options.http == NULL &&
@@ -78,6 +78,9 @@ static freshet_code open_http(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = read_http(pipeline, &options, err);
     if (code == FRESHET_OK && options.at == NULL)
         options.at = place_text(&pipeline->declaration->http.listen.at, at, sizeof at);
+    if (code == FRESHET_OK)
+        code = measure_open(pipeline, err);
+    source.board = measure_board(pipeline->measure);
     if (code == FRESHET_OK)
         code = http_server_start(&options, &pipeline->http, err);
     if (code == FRESHET_OK)
@@ -94,5 +97,7 @@ freshet_code answering_open(freshet_pipeline *pipeline, freshet_error *err)
 void answering_close(freshet_pipeline *pipeline)
 {
     http_server_stop(pipeline->http);
+    measure_close(pipeline->measure);
+    pipeline->measure = NULL;
     query_server_stop(pipeline->server);
 }

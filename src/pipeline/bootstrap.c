@@ -726,6 +726,13 @@ static int64_t bootstrap_lag(const freshet_reader *base)
     return of->is_live_open && of->live->ops->lag != NULL ? of->live->ops->lag(of->live) : -1;
 }
 
+static void bootstrap_lags(const freshet_reader *base, reader_lag_fn *lag, void *context)
+{
+    const bootstrap *of = of_reader(base);
+    if (of->is_live_open)
+        of->live->ops->lags(of->live, lag, context);
+}
+
 static void bootstrap_beside(freshet_reader *base, const origin *origin, reject *into)
 {
     const bootstrap *of = of_reader(base);
@@ -792,6 +799,7 @@ freshet_code bootstrap_make(freshet_pipeline *pipeline, freshet_reader *live, fr
         .trouble = bootstrap_trouble,
         .partition_label = bootstrap_label,
         .lag = bootstrap_lag,
+        .lags = inner->lags == NULL ? NULL : bootstrap_lags,
         .beside = bootstrap_beside,
         .replay = bootstrap_replay,
         .close = bootstrap_close,

@@ -382,6 +382,8 @@ static void note_durable(freshet_pipeline *pipeline)
     checkpoint *checkpoint = pipeline->checkpoint;
     int64_t collect_us = (checkpoint->handed_us - checkpoint->begun_us) * CHECKPOINT_COLLECT_SHARE;
     int64_t write_us = (os.monotonic_us() - checkpoint->handed_us) * CHECKPOINT_WRITE_SHARE;
+    measure_checkpoint(pipeline, os.monotonic_us() - checkpoint->begun_us,
+                       store_committed_bytes(checkpoint->store));
     int64_t stretch_us = collect_us > write_us ? collect_us : write_us;
     int64_t interval_us = pipeline->declaration->checkpoint.interval_us;
     if (stretch_us > CHECKPOINT_STRETCH_MAX_US)
@@ -415,6 +417,7 @@ static freshet_code publish(freshet_pipeline *pipeline, freshet_error *err)
     }
     checkpoint->phase = CHECKPOINT_NONE;
     checkpoint->is_stuck = false;
+    measure_shown(pipeline);
     return FRESHET_OK;
 }
 

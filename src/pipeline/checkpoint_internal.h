@@ -15,7 +15,8 @@ typedef enum checkpoint_phase {
 typedef struct checkpoint_part {
     checkpoint *checkpoint;
     const state_part *part;
-    bool in_store; /* the store may hold keys that memory does not */
+    atomic_llong store_reads; /* keys looked up in the store */
+    bool in_store;            /* the store may hold keys that memory does not */
     /* Up to which listed key those that are over are gone; and will be, once the checkpoint that is
      * being gathered is handed over. */
     text_buffer swept, sweeping;

@@ -56,6 +56,7 @@ static freshet_code load_key(void *context, const void *key, size_t key_length, 
     checkpoint_part *part = context;
     if (!part->in_store || part->begins_anew)
         return FRESHET_END;
+    atomic_fetch_add_explicit(&part->store_reads, 1, memory_order_relaxed);
     return store_get(part->checkpoint->store, STORE_STATE, part->part->name, key, key_length, into,
                      err);
 }
@@ -64,6 +65,8 @@ static freshet_code load_keys(void *context, const state_key *keys, uint32_t n,
                               state_loaded_fn *loaded, void *into, freshet_error *err)
 {
     checkpoint_part *part = context;
+    if (part->in_store)
+        atomic_fetch_add_explicit(&part->store_reads, n, memory_order_relaxed);
     return part->in_store ? store_get_many(part->checkpoint->store, STORE_STATE, part->part->name,
                                            keys, n, loaded, into, err)
                           : FRESHET_OK;

@@ -117,8 +117,8 @@ static bool flush_is_due(const freshet_pipeline *pipeline)
             os.monotonic_us() - pipeline->unflushed_since_us >= FLUSH_US);
 }
 
-/* One turn: a step, and the flush and the checkpoint that it may need. */
-static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
+/* A step, and the flush and the checkpoint that it may need. */
+static freshet_code turn_once(freshet_pipeline *pipeline, freshet_error *err)
 {
     int64_t deadline_us = os.monotonic_us();
     if (!fill_is_under_way(pipeline))
@@ -135,6 +135,13 @@ static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
     if (code == FRESHET_OK)
         code = fill_turn(pipeline, err);
     return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
+}
+
+static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const freshet_code code = turn_once(pipeline, err);
+    measure_turn(pipeline);
+    return code;
 }
 
 /* A stop that broke off what was under way is a good end, too: the next run begins behind the last

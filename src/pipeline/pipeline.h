@@ -14,6 +14,7 @@
  *   step.c       one micro-batch: poll, query, features, write
  *   merge.c      rows of several readers and partitions in the order of their times (merge.h),
  *                merge_hold.c what it holds back
+ *   measure.c    what the loop measures of itself, for others to see (measure.h)
  *   holding.c    who holds windows back, and rows of most of which are late
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
@@ -62,6 +63,7 @@
 
 #include "pipeline/hooks.h"
 #include "pipeline/joining.h"
+#include "pipeline/measure.h"
 #include "pipeline/merge.h"
 #include "readers/reader.h"
 #include "source/source.h"
@@ -179,10 +181,11 @@ struct freshet_pipeline {
     uint32_t n_writers;
     dead_letters *letters;
     query_server *server;
-    http_server *http;      /* NULL: it answers nobody by HTTP */
-    checkpoint *checkpoint; /* NULL: this run keeps no state */
-    struct fill *fill;      /* the past that windows are filled with (fill.h); NULL: none */
-    replay *replay;         /* NULL: it reads its readers, as runs do */
+    struct measure *measure; /* NULL: nobody looks (measure.h) */
+    http_server *http;       /* NULL: it answers nobody by HTTP */
+    checkpoint *checkpoint;  /* NULL: this run keeps no state */
+    struct fill *fill;       /* the past that windows are filled with (fill.h); NULL: none */
+    replay *replay;          /* NULL: it reads its readers, as runs do */
 
     hooks *hooks;     /* NULL: there are none */
     merge *merge;     /* NULL: the order of rows is all the same */

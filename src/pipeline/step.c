@@ -168,7 +168,8 @@ static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
         {.fd = pipeline->wake_fd, .events = POLLIN}};
     int64_t wake_us = deadline_us;
     uint32_t n = pipeline_add_waits(pipeline, fds, 1, &wake_us);
-    int64_t wait_us = wake_us - os.monotonic_us();
+    const int64_t began_us = os.monotonic_us();
+    int64_t wait_us = wake_us - began_us;
     for (uint32_t i = 0; i < pipeline->n_readers; i++) {
         const reader_state *state = &pipeline->readers[i];
         if (!state->opened || state->ended || !source_drives(pipeline->source, i))
@@ -180,8 +181,10 @@ static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
         if (reader->idle_us < wait_us)
             wait_us = reader->idle_us;
     }
-    if (wait_us > 0)
-        os.poll(fds, n, (int)((wait_us + 999) / 1000));
+    if (wait_us <= 0)
+        return;
+    os.poll(fds, n, (int)((wait_us + 999) / 1000));
+    measure_waited(pipeline, os.monotonic_us() - began_us);
 }
 
 bool pipeline_has_more(const freshet_pipeline *pipeline)
@@ -233,6 +236,7 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
             return code;
         arena_reset(pipeline->step_arena);
         pipeline->rejects = (rejects){.arena = pipeline->step_arena};
+        measure_seen(pipeline);
         code = step_take_now(pipeline, rows, &n, &ended, err);
     }
     return code == FRESHET_OK && n == 0 && ended ? FRESHET_END : code;
@@ -331,6 +335,7 @@ static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const
 {
     delivery *delivery = &pipeline->delivery;
     const unsigned takes = delivery->taken | writer_takes(writer->ops, writer->options);
+    measure_given(pipeline, delivery->writers_done, rows->n_rows);
     if (writer->ops->progress == NULL)
         writer_add(writer, WRITER_AGAIN, count_again(rows));
     if (writer->ops->counts_rows)
@@ -534,6 +539,7 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     freshet_code code = FRESHET_OK;
     if (fill_is_first(pipeline))
         return fill_turn(pipeline, err);
+    measure_begin(pipeline);
     if (!pipeline->delivery.pending)
         code = first_half(pipeline, deadline_us, err);
     if (code == FRESHET_END && hooks_holds(pipeline->hooks))
@@ -542,6 +548,7 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
         code = hooks_holds(pipeline->hooks) ? hooks_hold(pipeline, err) : deliver(pipeline, err);
     if (code == FRESHET_OK)
         checkpoint_trim(pipeline);
+    measure_end(pipeline);
     note_lag(pipeline);
     holding_note(pipeline);
     return code;
@@ -573,13 +580,17 @@ freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err)
     pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, pipeline->n_unflushed);
     pipeline->n_unflushed = 0;
     pipeline->unflushed_since_us = 0;
+    measure_shown(pipeline);
     return FRESHET_OK;
 }
 
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = pipeline_show(pipeline, err);
-    return code == FRESHET_OK ? flush_writers(pipeline, true, err) : code;
+    if (code == FRESHET_OK)
+        code = flush_writers(pipeline, true, err);
+    measure_shown(pipeline);
+    return code;
 }
 
 /* Of a batch whose rows are all there: are they? */
@@ -651,5 +662,6 @@ freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, fresh
         code == FRESHET_END ? pipeline_finish(pipeline, err) : pipeline_flush(pipeline, err);
     if (after == FRESHET_OK && code == FRESHET_OK)
         after = checkpoint_turn(pipeline, err);
+    measure_turn(pipeline);
     return after == FRESHET_OK ? code : after;
 }
