@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check bench-peers bench-all profile
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check bench-peers bench-all profile package
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
@@ -79,6 +79,12 @@ format:   ## lay out the C sources as clang-format says
 install:  ## install into PREFIX (/usr/local), staged below DESTDIR
 	@$(MAKE) --no-print-directory build
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+package:  ## make a Debian package of it all, in build/release/package
+	@scripts/setup package
+	@$(MAKE) --no-print-directory build
+	@scripts/build adapter
+	@scripts/package
 
 clean:    ## remove what was built; what scripts/setup installed stays
 	@rm -rf build

@@ -220,7 +220,8 @@ freshet_code runtime_folder(char folder[RUNTIME_FOLDER_MAX], bool make, freshet_
             return FRESHET_END;
         return error_system(err, "cannot use the folder for sockets", folder);
     }
-    if (!S_ISDIR(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 077) != 0)
+    const bool is_own = found.st_uid == geteuid() || (!make && geteuid() == 0);
+    if (!S_ISDIR(found.st_mode) || !is_own || (found.st_mode & 077) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, folder,
                          "the folder for sockets, %s, is not private: it must be a folder of your "
                          "own with mode 0700; change that, or set FRESHET_RUN_DIR to another",

@@ -66,7 +66,8 @@ void put_i64(char *into, int64_t value);
 int64_t get_i64(const char *from);
 
 /* The folder of the sockets (query_server.h); with `make` it is made where it is missing. It is
- * refused when it is not the user's own. FRESHET_END where it is missing and not made. */
+ * refused when it is not the user's own (root may look into those of others). FRESHET_END where it
+ * is missing and not made. */
 #define RUNTIME_FOLDER_MAX 256
 freshet_code runtime_folder(char folder[RUNTIME_FOLDER_MAX], bool make, freshet_error *err);
 
