@@ -219,6 +219,9 @@ if(FRESHET_TESTS STREQUAL release AND TARGET freshet_binary)
     add_test(NAME release/install
         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check-install ${CMAKE_CURRENT_BINARY_DIR})
     set_tests_properties(release/install PROPERTIES LABELS install TIMEOUT 900)
+    add_test(NAME release/kubernetes
+        COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check-kubernetes ${CMAKE_CURRENT_BINARY_DIR}/freshet)
+    set_tests_properties(release/kubernetes PROPERTIES LABELS install TIMEOUT 900)
 endif()
 
 if(FRESHET_FUZZ)
