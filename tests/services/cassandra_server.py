@@ -18,12 +18,13 @@ no fsync of the system's own tables.
 """
 
 import json
+import math
 import os
 import shutil
 import socket
 
 import certificates
-from server import Server, ServerError, free_port
+from server import SLOWNESS, Server, ServerError, free_port
 
 USER = PASSWORD = "cassandra"
 
@@ -51,6 +52,12 @@ java.base/jdk.internal.module java.base/jdk.internal.ref java.base/jdk.internal.
 java.base/jdk.internal.util.jar java.base/sun.nio.ch java.rmi/sun.rmi.transport.tcp
 jdk.management/com.sun.management.internal
 """.split()
+
+
+# How long a node works on a request before it gives it up: some times its own defaults, since beside other work it would give up requests
+# with which nothing is wrong, and more on a slow machine.
+PATIENCE_S = {"read_request": 20, "range_request": 40, "write_request": 10, "counter_write_request": 20, "truncate_request": 120,
+              "request": 40}
 
 
 def from_json(text):
@@ -118,6 +125,8 @@ class Cassandra(Server):
             "key_cache_size": "8MiB",
             "hinted_handoff_enabled": True,
         }
+        for what, usual_s in PATIENCE_S.items():
+            yaml[what + "_timeout"] = f"{math.ceil(usual_s * SLOWNESS)}s"
         if settings["token"] is not None:
             yaml["initial_token"] = str(settings["token"])
         if settings["sync"] == "periodic":
