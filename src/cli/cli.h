@@ -35,6 +35,7 @@ extern const verb verb_state_export;
 extern const verb verb_state_import;
 extern const verb verb_state_fill;
 extern const verb verb_schema;
+extern const verb verb_serve;
 extern const verb verb_training_set;
 extern const verb verb_version;
 

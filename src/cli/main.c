@@ -17,12 +17,13 @@
 #include "cli/cli.h"
 
 static const verb *const verbs[] = {
-    &verb_init,         &verb_check,        &verb_run,          &verb_test_files,
-    &verb_replay,       &verb_plan,         &verb_apply,        &verb_get,
-    &verb_compare,      &verb_query,        &verb_shell,        &verb_status,
-    &verb_show,         &verb_docs,         &verb_state_ls,     &verb_state_inspect,
-    &verb_state_verify, &verb_state_reset,  &verb_state_export, &verb_state_import,
-    &verb_state_fill,   &verb_training_set, &verb_schema,       &verb_version,
+    &verb_init,          &verb_check,        &verb_run,          &verb_test_files,
+    &verb_replay,        &verb_plan,         &verb_apply,        &verb_get,
+    &verb_compare,       &verb_query,        &verb_shell,        &verb_serve,
+    &verb_status,        &verb_show,         &verb_docs,         &verb_state_ls,
+    &verb_state_inspect, &verb_state_verify, &verb_state_reset,  &verb_state_export,
+    &verb_state_import,  &verb_state_fill,   &verb_training_set, &verb_schema,
+    &verb_version,
 };
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])

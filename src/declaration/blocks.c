@@ -1,5 +1,4 @@
-/* blocks.c - the tables of the declaration's blocks: parsing, schema and reference page all come
- * from here.
+/* blocks.c - the tables of the declaration's blocks, of which parsing and the reference come.
  *
  * The doc strings are the user's manual. Kinds of readers and writers have their tables beside
  * their code and come in by the registry.
@@ -956,6 +955,8 @@ static const option declaration_options[] = {
      .doc = "What a batch may take while it runs; a stream has `state`."},
     {OPTION_GIVEN("http", declaration, http), .block = &http_kind,
      .doc = "Where the run answers by HTTP: probes, status, metrics.", .example = "127.0.0.1:8080"},
+    {OPTION_GIVEN("serve", declaration, serve), .block = &serve_kind,
+     .doc = "Serves each key's newest row to models.", .example = "{max_age: 2 days}"},
     {OPTION("compare", BLOCK, declaration, compare), .block = &compare_kind,
      .doc = "How the online store and the history are compared."},
     {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,

@@ -15,6 +15,8 @@ extern const block_kind batch_kind;
 
 /* http_block.c: where a run answers by HTTP. */
 extern const block_kind http_kind;
+/* serve_block.c: which features models may ask for. */
+extern const block_kind serve_kind;
 
 /* hook_blocks.c: `hooks`; and reports the first of hooks that have no place here. */
 extern const block_kind hooks_kind;

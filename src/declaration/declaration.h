@@ -300,6 +300,12 @@ typedef struct batch_block {
     declared_text path; /* NULL: the system's folder for large temporary files */
 } batch_block;
 
+typedef struct serve_block {
+    declared_list features; /* none: all of them */
+    int64_t max_age_us;     /* 0: rows of any age */
+    int64_t memory;
+} serve_block;
+
 typedef struct compare_block {
     declared_text fail_above; /* "0", "0.1 %": value_limit reads it */
     int64_t grace_us;
@@ -366,6 +372,8 @@ typedef struct declaration {
     batch_block batch;
     http_block http;
     bool has_http;
+    serve_block serve;
+    bool has_serve;
     compare_block compare;
     declared_blocks tests; /* of test_block */
     /* not options: */

@@ -197,7 +197,7 @@ static void depth_at_its_limit(void **state)
         DECLARATION_DEPTH_MAX - 1,
         "26:1 unknown option \"x\" in \"declaration\", which has version, pipeline, dialect, "
         "workers, plugins, macros, source, feature_set, sink, dead_letters, checkpoint, state, "
-        "batch, http, "
+        "batch, http, serve, "
         "compare and tests\n");
     assert_depth(DECLARATION_DEPTH_MAX, "26:67 " DEEP);
 }

@@ -197,6 +197,7 @@ static const decision decisions[] = {
     SERVED("state", NULL),
     SERVED("compare", NULL),
     SERVED("http", NULL),
+    SERVED("serve", NULL), /* its part of the state compares its columns */
     COMPARED("declaration", "pipeline"),
     SERVED("declaration", "plugins"), /* what a function does nobody can tell */
     SERVED("incremental", NULL),      /* batches only, which have no old state */

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/os.h"
 #include "declaration/listen_address.h"
+#include "serving/serving_answer.h"
 
 #define BEARER "Bearer "
 
@@ -61,33 +63,55 @@ static void answer_metrics(const asked *asked, http_reply *reply)
     metrics_append(asked->source, format, &reply->body);
 }
 
+static void answer_features(const asked *asked, http_reply *reply)
+{
+    const http_request *request = asked->request;
+    arena *arena = arena_open();
+    reply->type = type_json;
+    if (arena == NULL) {
+        reply->status = 503;
+        serving_put_detail(&reply->body, "Memory is out at the moment: ask again in a while.");
+        return;
+    }
+    reply->status = serving_answer(asked->source->sets, asked->source->n_sets, request->body,
+                                   request->body_length, os.now_us(), arena, &reply->body);
+    arena_close(arena);
+}
+
 typedef struct route {
     const char *path;
-    bool is_probe; /* answers without a token */
+    bool is_question; /* POST, with a body */
+    bool is_probe;    /* answers without a token */
     void (*answer)(const asked *asked, http_reply *reply);
 } route;
 
 static const route routes[] = {
-    {"/live", true, answer_live},
-    {"/ready", true, answer_ready},
-    {"/status", false, answer_status},
-    {"/metrics", false, answer_metrics},
+    {"/live", .is_probe = true, .answer = answer_live},
+    {"/ready", .is_probe = true, .answer = answer_ready},
+    {"/status", .answer = answer_status},
+    {"/metrics", .answer = answer_metrics},
+    {"/get-online-features", .is_question = true, .answer = answer_features},
 };
 
-static const route *find_route(const char *path)
+static bool is_offered(const http_source *source, const route *route)
+{
+    return !route->is_question || source->n_sets > 0;
+}
+
+static const route *find_route(const http_source *source, const char *path)
 {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-        if (strcmp(routes[i].path, path) == 0)
+        if (is_offered(source, &routes[i]) && strcmp(routes[i].path, path) == 0)
             return &routes[i];
     return NULL;
 }
 
-static void say_paths(http_reply *reply)
+static void say_paths(const http_source *source, http_reply *reply)
 {
     reply->status = 404;
     reply->type = type_text;
     text_append_c(&reply->body, "There is no such page; there are");
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+    for (size_t i = 0; i < sizeof routes / sizeof *routes && is_offered(source, &routes[i]); i++)
         text_format(&reply->body, "%s %s", i == 0 ? "" : ",", routes[i].path);
     text_append_c(&reply->body, ".\n");
 }
@@ -124,10 +148,36 @@ static bool is_own_host(const char *host)
     return listen_host_is_loopback(host, strcspn(host, ":"));
 }
 
+static bool is_let_in(const char *token, const http_request *request)
+{
+    return token == NULL ? is_own_host(request->host) : has_token(token, request);
+}
+
+static bool is_method_of(const route *route, const char *method)
+{
+    return route->is_question ? strcmp(method, "POST") == 0
+                              : strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+bool http_wants_body(const http_source *source, const char *token, const http_request *request)
+{
+    const route *route = find_route(source, request->path);
+    return route != NULL && route->is_question && is_method_of(route, request->method) &&
+           is_let_in(token, request);
+}
+
+static void say_method(const route *route, http_reply *reply)
+{
+    reply->allow = route->is_question ? "POST" : "GET, HEAD";
+    say(reply, 405,
+        route->is_question ? "This is asked by POST, with the question as JSON in the body."
+                           : "Nothing can be changed here: there are GET and HEAD.");
+}
+
 void http_answer(const http_source *source, const char *token, const http_request *request,
                  http_reply *reply)
 {
-    const route *route = find_route(request->path);
+    const route *route = find_route(source, request->path);
     const asked asked = {source, request, token == NULL || has_token(token, request)};
     *reply = (http_reply){.status = 200};
     text_init(&reply->body, HTTP_BODY_MAX);
@@ -139,10 +189,9 @@ void http_answer(const http_source *source, const char *token, const http_reques
         reply->asks_token = true;
         say(reply, 401, "The token is needed: send the header Authorization: Bearer TOKEN.");
     } else if (route == NULL) {
-        say_paths(reply);
-    } else if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0) {
-        reply->allow = "GET, HEAD";
-        say(reply, 405, "Nothing can be changed here: there are GET and HEAD.");
+        say_paths(source, reply);
+    } else if (!is_method_of(route, request->method)) {
+        say_method(route, reply);
     } else {
         route->answer(&asked, reply);
     }

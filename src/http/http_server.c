@@ -3,8 +3,8 @@
  * libmicrohttpd parses and keeps the connections, but has no thread: ours waits for its epoll
  * descriptor and for the stop pipe, lets it do what there is to do, and looks for connections whose
  * time is over. These are shut down; libmicrohttpd sees their end and closes them, so that a
- * descriptor is closed by one side only. Answers are made whole, in memory, when a request's head
- * is there; other methods are refused before their body is read.
+ * descriptor is closed by one side only. Answers are made whole, in memory, when a request is
+ * there; a body is read of questions only, and other methods are refused before theirs is.
  */
 #define _GNU_SOURCE /* pipe2, SOCK_CLOEXEC */
 #include "http/http_server.h"
@@ -33,6 +33,7 @@
 /* Turns without a request or a connection that comes or goes, behind which the thread rests: where
  * the system gives no descriptor, the listening socket stays readable. */
 #define IDLE_TURNS_MAX 64u
+#define HTTP_BODY_READ_MAX (16 * SERVING_BODY_MAX)
 #define IDLE_REST_MS 20
 
 typedef struct http_connection {
@@ -85,12 +86,36 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, http_reply 
     return queued;
 }
 
+/* A body that is said to be that long is not waited for. One that is too long, but less so, is read
+ * to its end, since its sender may look for the answer no earlier. */
+static bool is_far_too_long(struct MHD_Connection *connection)
+{
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    return length != NULL && strtoull(length, NULL, 10) > HTTP_BODY_READ_MAX;
+}
+
+static text_buffer *make_body(void)
+{
+    text_buffer *body = malloc(sizeof *body);
+    if (body != NULL)
+        text_init(body, SERVING_BODY_MAX + 1);
+    return body;
+}
+
+/* What is beyond the limit is not kept; one byte of it tells that there is more. */
+static void take_body(text_buffer *body, const char *bytes, size_t n)
+{
+    const size_t room = body->limit - body->length;
+    if (!body->failed)
+        text_append(body, bytes, n < room ? n : room);
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **own)
 {
     http_server *server = context;
-    const http_request request = {
+    http_request request = {
         .method = method,
         .path = path,
         .host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host"),
@@ -101,14 +126,24 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     (void)version;
     (void)upload;
     server->n_moves++;
+    text_buffer *body = *own == server ? NULL : *own;
+    if (*own == NULL && http_wants_body(&server->source, server->token, &request) &&
+        !is_far_too_long(connection)) {
+        *own = make_body();
+        return *own == NULL ? MHD_NO : MHD_YES;
+    }
     if (*own == NULL && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)) {
         *own = server; /* answered at its end, so that the connection may stay */
         return MHD_YES;
     }
-    if (*own != NULL && *upload_size > 0) { /* a body that nobody wants */
+    if (*own != NULL && *upload_size > 0) {
+        if (body != NULL) /* else one that nobody wants */
+            take_body(body, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
+    request.body = body == NULL || body->bytes == NULL ? "" : body->bytes;
+    request.body_length = body == NULL ? SERVING_BODY_MAX + 1 : body->length;
     http_answer(&server->source, server->token, &request, &reply);
     return send_reply(connection, &reply);
 }
@@ -119,9 +154,12 @@ static void on_answered(void *context, struct MHD_Connection *connection, void *
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     http_connection *slot = info == NULL ? NULL : info->socket_context;
-    (void)context;
-    (void)own;
     (void)how;
+    if (*own != NULL && *own != context) {
+        text_release(*own);
+        free(*own);
+        *own = NULL;
+    }
     if (slot != NULL)
         slot->since_us = os.monotonic_us();
 }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "http/figures.h"
 #include "operate/status.h"
+#include "serving/serving_request.h"
 
 /* Whom it is about. Its calls may come from any thread, at any time. */
 typedef struct http_source {
@@ -17,6 +18,9 @@ typedef struct http_source {
     const char *name;
     int64_t started_us;   /* on the monotonic clock */
     figures_board *board; /* NULL: nothing is measured */
+    /* Whose features are served; asked by the server's thread alone. */
+    const serving_set *sets;
+    uint32_t n_sets;
 } http_source;
 
 typedef enum metrics_format {

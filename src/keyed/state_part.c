@@ -481,8 +481,14 @@ static void clean_piece(const state_part *piece)
 
 void state_part_clean(const state_part *part)
 {
-    for (uint32_t i = 0; i < count_pieces(part); i++)
-        clean_piece(piece_at(part, i));
+    for (uint32_t i = 0; i < count_pieces(part); i++) {
+        const state_part *piece = piece_at(part, i);
+        if (piece->ops->guard != NULL)
+            piece->ops->guard(piece->table->options.self, true);
+        clean_piece(piece);
+        if (piece->ops->guard != NULL)
+            piece->ops->guard(piece->table->options.self, false);
+    }
 }
 
 void state_part_forget(const state_part *part, uint32_t index)

@@ -99,6 +99,9 @@ typedef struct state_part_ops {
     /* NULL, or, once evolve has been asked: is what was saved of no use any more? Then it is as if
      * it were not there, and goes with the first checkpoint. */
     bool (*begins_anew)(void *self);
+    /* NULL, or called with true before and false behind what the checkpoint changes of entries in
+     * the table while other threads look at it: for parts that do not belong to one thread. */
+    void (*guard)(void *self, bool begins);
 } state_part_ops;
 
 typedef enum state_keys {

@@ -48,8 +48,8 @@ static freshet_code read_listen(const freshet_pipeline *pipeline, http_options *
     return FRESHET_OK;
 }
 
-static freshet_code read_http(const freshet_pipeline *pipeline, http_options *options,
-                              freshet_error *err)
+freshet_code answering_http(const freshet_pipeline *pipeline, http_options *options,
+                            freshet_error *err)
 {
     const declaration *declaration = pipeline->declaration;
     if (declaration->has_http) {
@@ -69,13 +69,20 @@ static freshet_code open_http(freshet_pipeline *pipeline, freshet_error *err)
 {
     http_source source = {.run = query_server_backend(pipeline),
                           .name = pipeline->declaration->pipeline.value,
-                          .started_us = os.monotonic_us()};
+                          .started_us = os.monotonic_us(),
+                          .sets = pipeline->serving == NULL ? NULL : &pipeline->serving->set,
+                          .n_sets = pipeline->serving == NULL ? 0 : 1};
     http_options options = {.from = &source};
     char at[300];
     if (pipeline->options.http == NULL &&
-        !(pipeline->options.serve && pipeline->declaration->has_http))
+        !(pipeline->options.serve && pipeline->declaration->has_http)) {
+        if (pipeline->serving != NULL && pipeline->options.serve)
+            log_say(LOG_WARNING, source.name,
+                    "features are served to nobody: say where, as in `http: 127.0.0.1:8080`, or "
+                    "--http 127.0.0.1:8080");
         return FRESHET_OK;
-    freshet_code code = read_http(pipeline, &options, err);
+    }
+    freshet_code code = answering_http(pipeline, &options, err);
     if (code == FRESHET_OK && options.at == NULL)
         options.at = place_text(&pipeline->declaration->http.listen.at, at, sizeof at);
     if (code == FRESHET_OK)

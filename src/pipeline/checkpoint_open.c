@@ -27,7 +27,7 @@ const char *checkpoint_folder(const declaration *declaration, arena *arena)
 /* Does any writer keep its rows? */
 static bool is_lasting(const freshet_pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
+    for (uint32_t i = 0; !pipeline->options.debug && i < pipeline->n_sinks; i++)
         if (pipeline->sinks[i].ops->keeps != KEEPS_NOTHING)
             return true;
     return false;
@@ -80,13 +80,15 @@ freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *aren
     while (source_part(pipeline->source, n_source) != NULL)
         n_source++;
     *n = n_features + n_source;
-    *out = arena_zero(arena, *n + (size_t)2, sizeof(const state_part *));
+    *out = arena_zero(arena, *n + (size_t)3, sizeof(const state_part *));
     if (*out == NULL)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < n_features; i++)
         (*out)[i] = &of_features[i];
     for (uint32_t i = 0; i < n_source; i++)
         (*out)[n_features + i] = source_part(pipeline->source, i);
+    if (pipeline->serving != NULL && serving_rows_part(pipeline->serving->target.rows) != NULL)
+        (*out)[(*n)++] = serving_rows_part(pipeline->serving->target.rows);
     if (pipeline->joining != NULL)
         (*out)[(*n)++] = joined_part(joining_rows(pipeline->joining));
     return FRESHET_OK;

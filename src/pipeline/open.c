@@ -178,7 +178,8 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
         const writer_ops *ops = registry_debug_writer();
         const void *options = ops->debug_options(declaration, pipeline->arena);
         pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = ops, .options = options};
-        return options == NULL ? error_memory(err, "opening the writers") : FRESHET_OK;
+        return options == NULL ? error_memory(err, "opening the writers")
+                               : serving_choose(pipeline, err);
     }
     if (declaration->sink.writers.n > PIPELINE_WRITERS_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
@@ -192,7 +193,7 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
                    .validate = blocks[i].validate,
                    .hooks = blocks[i].has_hooks ? &blocks[i].hooks : NULL,
                    .at = &blocks[i].kind.at};
-    return FRESHET_OK;
+    return serving_choose(pipeline, err);
 }
 
 /* What the writers want of it: corrections, and write timestamps where the row of the greatest one
@@ -313,6 +314,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
     if (code == FRESHET_OK)
         code = choose_columns(pipeline, problems, err);
     if (code == FRESHET_OK)
+        code = serving_make(pipeline, problems, err);
+    if (code == FRESHET_OK)
         bootstrap_check(pipeline, problems);
     if (code == FRESHET_OK)
         code = hooks_open(pipeline, problems, &pipeline->hooks, err);
@@ -411,6 +414,8 @@ static freshet_code open_letters(freshet_pipeline *pipeline, freshet_error *err)
 static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = open_writers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = serving_open(pipeline, err);
     if (code != FRESHET_OK)
         return code;
     code = open_letters(pipeline, err);
@@ -525,6 +530,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     checkpoint_close(pipeline->checkpoint);
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
         pipeline->writers[i]->ops->close(pipeline->writers[i]);
+    serving_close(pipeline);
     hooks_close(pipeline->hooks);
     feature_set_close(pipeline->features);
     joining_close(pipeline->joining);

@@ -7,6 +7,7 @@
  *   answering.c  who is answered meanwhile: `freshet query` and the like, HTTP
  *   workers.c    how many threads work in it
  *   times.c      a look at the first times: are they likely ones?
+ *   serving.c    a feature set that is served (serving.h)
  *   bootstrap.c  a reader whose past lies elsewhere (bootstrap.h)
  *   handover.c   a batch that leaves a checkpoint for a stream (handover.h)
  *   dates.c      the days that a batch run is cut to
@@ -65,6 +66,7 @@
 #include "pipeline/joining.h"
 #include "pipeline/measure.h"
 #include "pipeline/merge.h"
+#include "pipeline/serving.h"
 #include "readers/reader.h"
 #include "source/source.h"
 #include "writers/writer.h"
@@ -179,6 +181,7 @@ struct freshet_pipeline {
     uint32_t n_sinks;
     freshet_writer *writers[PIPELINE_WRITERS_MAX]; /* of each sink, once they are opened */
     uint32_t n_writers;
+    struct serving *serving; /* NULL: it is not served */
     dead_letters *letters;
     query_server *server;
     struct measure *measure; /* NULL: nobody looks (measure.h) */
@@ -258,6 +261,10 @@ freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
 /* Starts the query socket and the HTTP server, where the run is to have them. */
 freshet_code answering_open(freshet_pipeline *pipeline, freshet_error *err);
 void answering_close(freshet_pipeline *pipeline);
+/* What the declaration, or options.http before it, says of the HTTP server; paths are in the
+ * pipeline's arena. */
+freshet_code answering_http(const freshet_pipeline *pipeline, http_options *options,
+                            freshet_error *err);
 
 /* The loop is in the first half of a step, which may be given up at any moment: what it has begun
  * is nowhere yet. Any thread, and signal handlers. */
