@@ -69,7 +69,7 @@ class CassandraServingTest(CassandraCase):
         for begin in range(0, n, 3000):
             self.append("in/a.jsonl", b"".join(line(event(i, n)) for i in range(begin, begin + 3000)))
             self.until(lambda: values(site, [f"{name}:id"], {"key": [f"k{begin + 2999}"]}) == [begin + 2999], "the row", run)
-        self.until(lambda: json.loads(site.ask("/status").text)["rows_written"] >= n, "all are written", run)
+        self.until(lambda: json.loads(site.ask("/status").text)["writers"][0]["written"] >= n, "all are stored", run)
         keys = list(range(0, n, 77))
         self.until(lambda: values(site, [f"{name}:id"], {"key": [f"k{i}" for i in keys]}) == keys, "all keys", run)
         run.stop()
