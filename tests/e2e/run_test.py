@@ -253,7 +253,7 @@ class ExitCodeTest(Case):
         self.usage('there is no verb "xyzzy"; "freshet --help" lists them', "help", "xyzzy")
         self.usage("freshet run has no option --onec; did you mean --once?", "run", "--onec", "events.yaml")
         self.usage("freshet run needs FILE", "run")
-        self.usage('--format must be table, json or csv, not "xml"', "query", "--format=xml", "select 1")
+        self.usage('--format must be table, json, csv or line, not "xml"', "query", "--format=xml", "select 1")
         self.usage("--timeout must be a time such as 10s", "query", "--timeout", "soon", "select 1")
         self.usage("a stream has no end at which its result could be printed", "run", "events.yaml",
                    "--query", "select 1")
