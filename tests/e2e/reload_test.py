@@ -19,10 +19,11 @@ class ReloadTest(Case):
         self.declare(sink="- history: {path: out}", features=features, extra=extra, **named)
 
     def start_it(self, **named):
-        """A run with a checkpoint behind it."""
+        """A run that is at work, with a checkpoint behind it (which may be of the run before)."""
         self.write("in/0.jsonl", lines(0, 50))
         self.declare_it()
         run = self.start("run", "events.yaml", "--progress", "none", **named)
+        self.until(lambda: self.freshet("status", "--pipeline", "events").code == 0, "it is ready", run)
         self.until(lambda: self.checkpoint() > 0, "a checkpoint", run)
         return run
 
