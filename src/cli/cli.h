@@ -56,6 +56,20 @@ void report_problem(void *context, const freshet_error *problem);
 /* From now on report_error() goes through the log, for a stderr that is to hold JSON lines only. */
 void report_errors_to_log(void);
 
+/* The options of a verb that logs: `log` and `log_level` of its struct, for log_take. */
+extern const char *const log_choices[], *const log_level_choices[];
+#define LOG_ARGUMENTS(STRUCT)                                                                     \
+    {ARGUMENT("log", CHOICE, STRUCT, log), .choices = log_choices, .standard = "text",            \
+     .doc = "the same as --log-format"},                                                          \
+        {ARGUMENT("log-format", CHOICE, STRUCT, log), .choices = log_choices, .standard = "text", \
+         .doc = "messages on stderr: sentences, or objects with fields"},                         \
+    {                                                                                             \
+        ARGUMENT("log-level", CHOICE, STRUCT, log_level),                                         \
+            .choices = log_level_choices, .standard = "info",                                     \
+            .doc = "this and worse; SIGUSR1 tells more, SIGUSR2 less"                             \
+    }
+void log_take(int format, int level);
+
 /* Both report the problems that they find, each as report_error() does, and warnings; an error that
  * came with problems is not told again by verb_end(). `options` NULL: to check, and not to run. */
 freshet_code load_declaration(const char *path, freshet_declaration **out, freshet_error *err);

@@ -43,9 +43,7 @@ static void log_file_reopen(int fd, const char *path, const char *who)
     const int made = os.open(path, O_WRONLY | O_APPEND | O_CREAT, open.st_mode & 0777);
     const bool is_open = made >= 0 && dup2(made, fd) >= 0;
     if (!is_open)
-        log_say(LOG_WARNING, who,
-                "cannot open %s again: %s; what is said goes on into the file that was moved away",
-                path, strerror(errno));
+        log_event(LOG_FILE_KEPT, who, path, strerror(errno));
     if (made >= 0)
         os.close(made);
 }

@@ -42,11 +42,24 @@ void report_errors_to_log(void)
     errors_to_log = true;
 }
 
+const char *const log_choices[] = {"text", "json", NULL};
+const char *const log_level_choices[] = {"debug", "info", "warning", "error", NULL}; /* log_level */
+
+void log_take(int format, int level)
+{
+    log_configure((log_level)level, (log_format)format);
+    if (format == (int)LOG_JSON)
+        report_errors_to_log();
+}
+
 static void report(log_level level, const char *word, const freshet_error *err)
 {
     const bool has_place = err->at[0] != '\0';
-    if (errors_to_log)
-        log_say_at(level, has_place ? err->at : NULL, "%s", err->text);
+    const char *at = has_place ? err->at : NULL;
+    if (errors_to_log && level == LOG_ERROR)
+        log_event_at(ERROR, at, err->text);
+    else if (errors_to_log)
+        log_event_at(DECLARATION_WARNS, at, err->text);
     else
         fprintf(stderr, "%s: %s: %s\n", has_place ? err->at : "freshet", word, err->text);
 }
@@ -132,10 +145,12 @@ bool confirmed(const char *question)
 
 int verb_end(freshet_code code, const freshet_error *err)
 {
+    log_settle(true);
     if (!output_finish())
         code = code == FRESHET_OK ? FRESHET_FAILED : code;
     else if (code != FRESHET_OK && err->text[0] != '\0' && n_problems == 0)
         report_error(err);
+    log_settle(true);
     return exit_code(code);
 }
 

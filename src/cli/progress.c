@@ -17,6 +17,7 @@
 struct progress {
     freshet_pipeline *pipeline;
     const char *name;
+    int64_t interval_us;
     live_view *view; /* or plain lines: */
     counts before;   /* of the last line */
     pthread_t thread;
@@ -138,10 +139,20 @@ void progress_parts(const counts *counts, double per_second, text_buffer *into)
 static void say_line(const progress *progress, const counts *counts, double per_second)
 {
     text_buffer line;
+    const int64_t numbers[] = {counts->read,
+                               (int64_t)per_second,
+                               counts->newest_event_us,
+                               counts->lag_bytes < 0 ? INT64_MIN : counts->lag_bytes,
+                               counts->dead,
+                               counts->written,
+                               counts->past_rows,
+                               counts->past_left < 0 ? INT64_MIN : counts->past_left,
+                               counts->batch_rows,
+                               counts->batch_left};
     text_init(&line, 1024);
     progress_line(counts, per_second, &line);
     if (!line.failed)
-        log_say(LOG_INFO, progress->name, "%s", line.bytes);
+        log_event_more(EVENT_PROGRESS, progress->name, numbers, line.bytes);
     text_release(&line);
 }
 
@@ -178,7 +189,7 @@ static void *progress_thread(void *context)
 {
     progress *progress = context;
     const bool live = progress->view != NULL;
-    const int64_t interval_us = live ? PROGRESS_FRAME_US : PROGRESS_LINE_US;
+    const int64_t interval_us = live ? PROGRESS_FRAME_US : progress->interval_us;
     if (live)
         live_view_refresh(progress->view);
     while (!wait_for_end(progress, interval_us)) {
@@ -200,14 +211,16 @@ static freshet_code start_thread(progress *progress, progress_mode mode, freshet
                                            : "that reports progress; try --progress none");
 }
 
-freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, const char *name,
-                            const char *feature_set, progress **out, freshet_error *err)
+freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, int64_t interval_us,
+                            const char *name, const char *feature_set, progress **out,
+                            freshet_error *err)
 {
     progress *progress = calloc(1, sizeof *progress);
     if (progress == NULL)
         return error_memory(err, "starting to report progress");
     progress->pipeline = pipeline;
     progress->name = name;
+    progress->interval_us = interval_us;
     progress->before.at_us = os.monotonic_us();
     pthread_mutex_init(&progress->lock, NULL);
     thread_condition(&progress->wake);

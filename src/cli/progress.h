@@ -17,8 +17,10 @@ typedef enum progress_mode { PROGRESS_LIVE, PROGRESS_PLAIN, PROGRESS_NONE } prog
 
 typedef struct progress progress;
 
-freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, const char *name,
-                            const char *feature_set, progress **out, freshet_error *err);
+/* `interval_us`: between plain lines. */
+freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, int64_t interval_us,
+                            const char *name, const char *feature_set, progress **out,
+                            freshet_error *err);
 /* `keep_view`: leave the last frame of a live view on the terminal. NULL is fine. */
 void progress_stop(progress *progress, bool keep_view);
 

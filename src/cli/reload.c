@@ -200,10 +200,7 @@ static bool is_of_this_state(const reload *reload, const char *said)
 
 static void say_refused(const reload *reload, const char *why)
 {
-    log_say(LOG_ERROR, reload->of.name,
-            "the changed declaration is not taken, and the run goes on with the one before: %s; "
-            "\"freshet plan %s\" tells all of it",
-            why, reload->of.file);
+    log_event(RELOAD_REFUSED, reload->of.name, why, reload->of.file);
 }
 
 static bool is_served(const reload *reload)
@@ -236,9 +233,7 @@ static void reload_look(reload *reload)
 {
     log_files_reopen(reload->of.name);
     if (reload->of.why_not != NULL) {
-        log_say(LOG_INFO, reload->of.name,
-                "SIGHUP: log files are open again; the declaration is not read again, since %s",
-                reload->of.why_not);
+        log_event(RELOAD_LEFT_OUT, reload->of.name, reload->of.why_not);
         return;
     }
     char *now = reload_read(reload->of.file);
@@ -248,8 +243,7 @@ static void reload_look(reload *reload)
     }
     const bool is_same = reload->read != NULL && strcmp(now, reload->read) == 0;
     if (is_same) {
-        log_say(LOG_INFO, reload->of.name,
-                "SIGHUP: log files are open again; the declaration has not changed");
+        log_event(RELOAD_UNCHANGED, reload->of.name);
     } else {
         supervisor_reloading(reload->of.supervisor);
         reload->begins_anew = is_served(reload);
@@ -260,9 +254,7 @@ static void reload_look(reload *reload)
             supervisor_reloaded(reload->of.supervisor);
         return;
     }
-    log_say(LOG_INFO, reload->of.name,
-            "SIGHUP: the state serves the changed declaration as it is: the stream goes on with it "
-            "behind a checkpoint");
+    log_event(RELOAD_TAKEN, reload->of.name);
     freshet_stop(reload->of.pipeline);
 }
 

@@ -93,13 +93,10 @@ static void say_hang(supervisor *supervisor, int64_t now_us)
         now_us - supervisor->alive_us < limit_us / 2)
         return;
     supervisor->hang_said = true;
-    log_say(
-        LOG_WARNING, supervisor->name,
-        "no micro-batch has come to its end for %" PRId64 " ms (it %s): the supervisor's "
-        "watchdog ends this process after %" PRId64 " ms, and the next run reads its rows again",
-        (now_us - supervisor->alive_us) / 1000,
-        pipeline_is_computing(supervisor->pipeline) ? "reads or computes rows" : "delivers rows",
-        limit_us / 1000);
+    log_event(WATCHDOG_WARNS, supervisor->name, (now_us - supervisor->alive_us) / 1000,
+              pipeline_is_computing(supervisor->pipeline) ? "reads or computes rows"
+                                                          : "delivers rows",
+              limit_us / 1000);
 }
 
 /* ---- what is told ---------------------------------------------------------------------------- */
@@ -230,7 +227,7 @@ supervisor *supervisor_start(void)
     notify notify;
     freshet_error err = {0};
     if (notify_open(&notify, &err) != FRESHET_OK)
-        log_say(LOG_WARNING, NULL, "%s: %s", err.at, err.text);
+        log_event(SUPERVISOR_PROBLEM, NULL, err.at, err.text);
     supervisor *supervisor = notify.fd < 0 ? NULL : calloc(1, sizeof *supervisor);
     if (supervisor == NULL) {
         notify_close(&notify);
@@ -242,7 +239,7 @@ supervisor *supervisor_start(void)
     thread_condition(&supervisor->wake);
     if (thread_start(&supervisor->thread, supervisor_main, supervisor))
         return supervisor;
-    log_say(LOG_WARNING, NULL, "the system gives no thread to tell the supervisor how this run is");
+    log_event(SUPERVISOR_UNTOLD, NULL);
     supervisor_free(supervisor);
     return NULL;
 }

@@ -165,11 +165,7 @@ static void compare_verdict(comparing_verb *it, const outcome *found)
 {
     const int64_t failing = outcome_failing(found), compared = outcome_compared(found);
     if (compared == 0)
-        log_say(
-            LOG_WARNING, it->given->file,
-            "nothing was compared of %s: no key that was looked at has rows of one time on both "
-            "sides, so that nothing is proved",
-            found->store);
+        log_event(COMPARED_NOTHING, it->given->file, found->store);
     const bool fails = it->fail_rows >= 0 ? failing > it->fail_rows
                                           : (double)failing > it->fail_share * (double)compared;
     if (fails && it->n_failed++ == 0) {

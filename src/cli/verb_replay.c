@@ -16,18 +16,16 @@ typedef struct replay_arguments {
     const char *declaration;
     const char *state;
     int log;
+    int log_level;
     uint32_t workers;
 } replay_arguments;
-
-static const char *const replay_log_choices[] = {"text", "json", NULL};
 
 static const argument replay_options[] = {
     {ARGUMENT("declaration", TEXT, replay_arguments, declaration), .value = "FILE",
      .doc = "the declaration, where the operand is a file of dead letters"},
     {ARGUMENT("state", TEXT, replay_arguments, state), .value = "DIR",
      .doc = "the stream's state folder, where it was run with one"},
-    {ARGUMENT("log", CHOICE, replay_arguments, log), .choices = replay_log_choices,
-     .standard = "text", .doc = "how messages are written to stderr"},
+    LOG_ARGUMENTS(replay_arguments),
     {ARGUMENT("workers", COUNT, replay_arguments, workers), .value = "N",
      .doc = "work with N threads; default: the declaration's, else all cores"},
     {.name = NULL},
@@ -48,17 +46,18 @@ static bool is_letters(const char *path)
 static void replay_summary(const freshet_pipeline *pipeline, const char *name)
 {
     const int64_t taken = freshet_counter(pipeline, FRESHET_ROWS_READ);
+    const int64_t written = freshet_counter(pipeline, FRESHET_ROWS_WRITTEN);
     const int64_t again = freshet_counter(pipeline, FRESHET_DEAD_LETTERS);
     text_buffer line;
     text_init(&line, TEXT_LIMIT_DEFAULT);
     text_append_count_of(&line, taken, "letter");
     text_append_c(&line, " replayed, ");
-    text_append_count_of(&line, freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), "row");
+    text_append_count_of(&line, written, "row");
     text_append_c(&line, " written, ");
     text_append_count(&line, again);
     text_append_c(&line, " refused again");
     if (!line.failed)
-        log_say(LOG_INFO, name, "%s", line.bytes);
+        log_event_more(EVENT_REPLAYED, name, (const int64_t[]){taken, written, again}, line.bytes);
     text_release(&line);
 }
 
@@ -89,9 +88,7 @@ static freshet_code replay_run(const void *arguments, freshet_error *err)
 {
     const replay_arguments *given = arguments;
     freshet_declaration *declaration = NULL;
-    log_configure(LOG_INFO, (log_format)given->log);
-    if (given->log == (int)LOG_JSON)
-        report_errors_to_log();
+    log_take(given->log, given->log_level);
     if (given->declaration == NULL && is_letters(given->file))
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, given->file,
                          "this is a file of dead letters: say of which declaration, by "

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -29,17 +30,14 @@ typedef struct run_arguments {
     const char *query;
     int64_t query_timeout_us;
     int format;
-    int progress;
+    const char *progress;
     int log;
+    int log_level;
     bool no_serve;
     const char *http;
     uint32_t step_rows;
     uint32_t workers;
 } run_arguments;
-
-/* In the order of progress_mode: "auto" is live where that can be. */
-static const char *const progress_choices[] = {"auto", "plain", "none", NULL};
-static const char *const log_choices[] = {"text", "json", NULL};
 
 static const argument run_options[] = {
     {ARGUMENT("debug", FLAG, run_arguments, debug),
@@ -61,10 +59,9 @@ static const argument run_options[] = {
      .doc = "how long --query may run; default: as long as it does"},
     {ARGUMENT("format", CHOICE, run_arguments, format), .choices = format_choices,
      .doc = "of --query; default: table on a terminal, else json"},
-    {ARGUMENT("progress", CHOICE, run_arguments, progress), .choices = progress_choices,
-     .standard = "auto", .doc = "a live view (auto: on a terminal), lines, or nothing"},
-    {ARGUMENT("log", CHOICE, run_arguments, log), .choices = log_choices, .standard = "text",
-     .doc = "how messages are written to stderr"},
+    {ARGUMENT("progress", TEXT, run_arguments, progress), .value = "WHAT", .standard = "auto",
+     .doc = "auto (a live view), plain lines, a line each 5s, or off"},
+    LOG_ARGUMENTS(run_arguments),
     {ARGUMENT("no-serve", FLAG, run_arguments, no_serve),
      .doc = "do not answer \"freshet query\", \"shell\" and \"status\""},
     {ARGUMENT("http", TEXT, run_arguments, http), .value = "HOST:PORT",
@@ -88,6 +85,8 @@ typedef struct run {
     char *read;             /* the declaration's file */
     reload *reload;
     bool begins_anew; /* with a changed declaration */
+    progress_mode progress;
+    int64_t progress_us;
 } run;
 
 /* A mistake in --query is told before the run, over the empty table, not after it. */
@@ -103,14 +102,25 @@ static freshet_code run_check_query(run *run, freshet_error *err)
     return code == FRESHET_USAGE ? code : FRESHET_OK;
 }
 
-static progress_mode choose_progress(run *run)
+/* --progress: "auto" is live where that can be. */
+static freshet_code choose_progress(run *run, freshet_error *err)
 {
-    if (run->given->progress != (int)PROGRESS_LIVE)
-        return (progress_mode)run->given->progress;
-    bool terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
-    bool text = run->given->log == (int)LOG_TEXT;
-    return terminal && text && pipeline_queried(run->pipeline) != NULL ? PROGRESS_LIVE
-                                                                       : PROGRESS_PLAIN;
+    const char *said = run->given->progress;
+    const bool terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+    const bool text = run->given->log == (int)LOG_TEXT;
+    run->progress = PROGRESS_PLAIN;
+    run->progress_us = PROGRESS_LINE_US;
+    if (strcmp(said, "off") == 0 || strcmp(said, "none") == 0)
+        run->progress = PROGRESS_NONE;
+    else if (strcmp(said, "auto") == 0)
+        run->progress = terminal && text && pipeline_queried(run->pipeline) != NULL
+                            ? PROGRESS_LIVE
+                            : PROGRESS_PLAIN;
+    else if (strcmp(said, "plain") != 0 &&
+             (!arguments_duration(said, &run->progress_us) || run->progress_us <= 0))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--progress",
+                         "\"%s\" is none of auto, plain and off, and no time such as 5s", said);
+    return FRESHET_OK;
 }
 
 /* "3 dead letters (see ...): 2 bad_cast, 1 bad_key" */
@@ -177,6 +187,19 @@ static void say_summary(const run *run)
     counts counts;
     counts_take(run->pipeline, &counts);
     double seconds = (double)(counts.at_us - run->start_us) / 1e6;
+    const int64_t hook_warnings = freshet_counter(run->pipeline, FRESHET_HOOK_WARNINGS);
+    const int64_t numbers[] = {counts.read,
+                               counts.written,
+                               counts.again,
+                               counts.refused,
+                               counts.expired,
+                               counts.replaced,
+                               counts.repeated,
+                               counts.late,
+                               hook_warnings,
+                               counts.dead,
+                               counts.at_us - run->start_us,
+                               counts.table_rows};
     text_buffer line;
     text_init(&line, 8192);
     text_append_count_of(&line, counts.read, "row");
@@ -187,8 +210,7 @@ static void say_summary(const run *run)
     append_left_out(counts.replaced, "replaced by newer rows before they were written", &line);
     append_left_out(counts.repeated, "repeated", &line);
     append_left_out(counts.late, "too late", &line);
-    append_left_out(freshet_counter(run->pipeline, FRESHET_HOOK_WARNINGS), "warnings of hooks",
-                    &line);
+    append_left_out(hook_warnings, "warnings of hooks", &line);
     append_dead_letters(run, counts.dead, &line);
     text_format(&line, ", in %.2f s (", seconds);
     text_append_count(&line, seconds > 0 ? (int64_t)((double)counts.read / seconds) : 0);
@@ -199,7 +221,7 @@ static void say_summary(const run *run)
         text_append_c(&line, " of them, its limit");
     }
     if (!line.failed)
-        log_say(LOG_INFO, run->name, "%s", line.bytes);
+        log_event_more(EVENT_SUMMARY, run->name, numbers, line.bytes);
     text_release(&line);
 }
 
@@ -239,7 +261,7 @@ static freshet_code run_pipeline(run *run, freshet_error *err)
 {
     progress *progress = NULL;
     freshet_code code =
-        progress_start(run->pipeline, choose_progress(run), run->name,
+        progress_start(run->pipeline, run->progress, run->progress_us, run->name,
                        freshet_declaration_feature_set(run->declaration), &progress, err);
     if (code != FRESHET_OK)
         return code;
@@ -319,9 +341,12 @@ static freshet_code run_file(run *run, freshet_error *err)
                                    .workers = given->workers,
                                    .http = given->http};
     run->name = freshet_declaration_pipeline(run->declaration);
+    log_about(run->name, freshet_declaration_feature_set(run->declaration));
     code = open_pipeline(run->declaration, &options, &run->pipeline, err);
     if (code == FRESHET_OK)
         code = take_signals(run, err);
+    if (code == FRESHET_OK)
+        code = choose_progress(run, err);
     if (code == FRESHET_OK && given->query != NULL)
         code = run_check_query(run, err);
     if (code == FRESHET_OK)
@@ -336,9 +361,7 @@ static freshet_code run_file(run *run, freshet_error *err)
 static freshet_code run_run(const void *arguments, freshet_error *err)
 {
     run run = {.given = arguments, .start_us = os.monotonic_us()};
-    log_configure(LOG_INFO, (log_format)run.given->log);
-    if (run.given->log == (int)LOG_JSON)
-        report_errors_to_log();
+    log_take(run.given->log, run.given->log_level);
     reload_take_up();
     run.supervisor = supervisor_start();
     freshet_code code = run_file(&run, err);
@@ -380,7 +403,7 @@ const verb verb_run = {
         "    freshet run flights.yaml --debug --once \\\n"
         "        --query 'select count(*) as n from online_feature_store__flights' --format json\n"
         "    freshet run history.yaml --start-date 2024-05-01 --end-date 2024-05-31\n"
-        "    freshet run flights.yaml --progress none --log json 2> log.jsonl\n",
+        "    freshet run flights.yaml --progress off --log-format json 2> log.jsonl\n",
     .arguments = run_options,
     .size = sizeof(run_arguments),
     .run = run_run,

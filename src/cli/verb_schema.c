@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "pipeline/pipeline.h"
 
@@ -9,6 +10,7 @@ typedef struct schema_arguments {
     bool reference;
     bool writers;
     bool metrics;
+    bool log;
 } schema_arguments;
 
 static const argument schema_options[] = {
@@ -18,8 +20,18 @@ static const argument schema_options[] = {
      .doc = "what each writer takes and keeps (a table in Markdown)"},
     {ARGUMENT("metrics", FLAG, schema_arguments, metrics),
      .doc = "what a run tells Prometheus (a page in Markdown)"},
+    {ARGUMENT("log", FLAG, schema_arguments, log),
+     .doc = "all that the log says: events and fields (a table in Markdown)"},
     {.name = NULL},
 };
+
+static freshet_code schema_log(freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    log_describe(&text);
+    return output_text(&text, "describing the log", err);
+}
 
 static freshet_code schema_writers(freshet_error *err)
 {
@@ -42,6 +54,7 @@ static freshet_code schema_run(const void *arguments, freshet_error *err)
     const schema_arguments *given = arguments;
     return given->writers     ? schema_writers(err)
            : given->metrics   ? schema_metrics(err)
+           : given->log       ? schema_log(err)
            : given->reference ? freshet_declaration_reference(output_write, NULL, err)
                               : freshet_declaration_schema(output_write, NULL, err);
 }

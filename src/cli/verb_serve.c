@@ -218,9 +218,8 @@ static freshet_code serve_all(site *site, const serve_arguments *given, freshet_
         code = start_http(site, given, &server, err);
     if (code != FRESHET_OK)
         return code;
-    log_say(LOG_INFO, declaration_of(site->files[0].declaration)->pipeline.value,
-            "answering by HTTP at %s: %u feature set%s", http_server_url(server), site->n,
-            site->n == 1 ? "" : "s");
+    log_event(SERVE_ANSWERS, declaration_of(site->files[0].declaration)->pipeline.value,
+              http_server_url(server), site->n, site->n == 1 ? "" : "s");
     code = wait_for_stop(site, err);
     http_server_stop(server);
     return code;

@@ -23,13 +23,12 @@ typedef struct training_arguments {
     int compression; /* -1: not given */
     bool as_known_now, with_times;
     uint32_t threads;
-    int progress, log;
+    int progress, log, log_level;
 } training_arguments;
 
 enum { TELLS_ALL, TELLS_LINES, TELLS_NOTHING };
 
 static const char *const training_progress[] = {"auto", "plain", "none", NULL};
-static const char *const training_logs[] = {"text", "json", NULL};
 static const char *const training_compressions[] = {"zstd", "snappy", "gzip", "lz4", "none", NULL};
 
 static const argument training_options[] = {
@@ -64,8 +63,7 @@ static const argument training_options[] = {
      .doc = "how many to run (default: as many as there are cores)"},
     {ARGUMENT("progress", CHOICE, training_arguments, progress), .choices = training_progress,
      .standard = "auto", .doc = "a line that changes on a terminal, plain lines, or nothing"},
-    {ARGUMENT("log", CHOICE, training_arguments, log), .choices = training_logs, .standard = "text",
-     .doc = "messages on stderr"},
+    LOG_ARGUMENTS(training_arguments),
     {.name = NULL},
 };
 
@@ -84,7 +82,7 @@ static void tell_sentence(void *context, const char *sentence)
 {
     const teller *teller = context;
     if (teller->mode != TELLS_NOTHING)
-        log_say(LOG_INFO, WHO, "%s", sentence);
+        log_event(TRAINING_TOLD, WHO, sentence);
 }
 
 /* On a terminal one line that is written over; elsewhere what goes on for seconds, once. */
@@ -102,7 +100,7 @@ static void tell_progress(void *context, const char *doing)
         return;
     snprintf(teller->last, sizeof teller->last, "%s", doing);
     teller->said_us = os.monotonic_us();
-    log_say(LOG_INFO, WHO, "%s", doing);
+    log_event(TRAINING_DOES, WHO, doing);
 }
 
 /* A message stands on a line of its own. */
@@ -181,9 +179,7 @@ static freshet_code training_run_verb(const void *arguments, freshet_error *err)
 {
     const training_arguments *given = arguments;
     int64_t memory = 0;
-    log_configure(LOG_INFO, (log_format)given->log);
-    if (given->log == (int)LOG_JSON)
-        report_errors_to_log();
+    log_take(given->log, given->log_level);
     if (given->output == NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "say what to write, as in -o training.parquet");

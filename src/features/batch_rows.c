@@ -169,9 +169,7 @@ static void warn_whole(batch_rows *rows)
     if (rows->warned || row_store_bytes(rows->store) <= rows->options.memory)
         return;
     rows->warned = true;
-    log_say(LOG_WARNING, rows->options.pipeline,
-            "the rows of the batch take more than batch.memory allows, and are kept in memory all "
-            "the same: windows with a `partition_by` of their own need all of them at once");
+    log_event(BATCH_PAST_MEMORY, rows->options.pipeline);
 }
 
 freshet_code batch_rows_add(batch_rows *rows, const batch *from, freshet_error *err)
@@ -195,10 +193,7 @@ static void warn_large(batch_rows *rows)
     if (rows->warned || bytes <= rows->options.memory)
         return;
     rows->warned = true;
-    log_say(LOG_WARNING, rows->options.pipeline,
-            "a set of keys that must be in memory together has %u rows of %zu MiB: more than "
-            "batch.memory allows; one key may have most of them",
-            row_store_rows(rows->store), bytes >> 20);
+    log_event(BATCH_KEYS_LARGE, rows->options.pipeline, row_store_rows(rows->store), bytes >> 20);
 }
 
 /* Is the part too large, and can it be spread on? */

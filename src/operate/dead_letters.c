@@ -309,17 +309,15 @@ static void rotate(dead_letters *letters)
     for (int64_t i = n < letters->options.keep ? n : letters->options.keep - 1; i >= 0; i--) {
         snprintf(next, sizeof next, "%s.%lld", letters->path, (long long)i + 1);
         if (os.rename(rotated_path(letters, i), next) != 0) {
-            log_say(LOG_WARNING, letters->options.pipeline, "cannot rename %s to %s: %s",
-                    rotated_path(letters, i), next, strerror(errno));
+            log_event(LETTERS_NOT_ROTATED, letters->options.pipeline, rotated_path(letters, i),
+                      next, strerror(errno));
             return;
         }
     }
     const int file = os.open(letters->path, O_WRONLY | O_CREAT | O_NOCTTY, 0600);
     if (file >= 0) /* an empty one, so that a mark has a file to be of */
         os.close(file);
-    log_say(LOG_INFO, letters->options.pipeline,
-            "the dead letters are more than max_size: the file is now %s.1, and a new one begins",
-            letters->path);
+    log_event(LETTERS_ROTATED, letters->options.pipeline, letters->path);
 }
 
 static bool is_full(const dead_letters *letters, const struct stat *now)

@@ -23,8 +23,7 @@ static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
             *err = problem;
         return code;
     }
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "\"freshet status\" will not find this run: %s", problem.text);
+    log_event(NOT_ASKABLE, pipeline->declaration->pipeline.value, problem.text);
     return FRESHET_OK;
 }
 
@@ -77,9 +76,7 @@ static freshet_code open_http(freshet_pipeline *pipeline, freshet_error *err)
     if (pipeline->options.http == NULL &&
         !(pipeline->options.serve && pipeline->declaration->has_http)) {
         if (pipeline->serving != NULL && pipeline->options.serve)
-            log_say(LOG_WARNING, source.name,
-                    "features are served to nobody: say where, as in `http: 127.0.0.1:8080`, or "
-                    "--http 127.0.0.1:8080");
+            log_event(SERVED_NOWHERE, source.name);
         return FRESHET_OK;
     }
     freshet_code code = answering_http(pipeline, &options, err);
@@ -91,7 +88,7 @@ static freshet_code open_http(freshet_pipeline *pipeline, freshet_error *err)
     if (code == FRESHET_OK)
         code = http_server_start(&options, &pipeline->http, err);
     if (code == FRESHET_OK)
-        log_say(LOG_INFO, source.name, "answering by HTTP at %s", http_server_url(pipeline->http));
+        log_event(HTTP_ANSWERS, source.name, http_server_url(pipeline->http));
     return code;
 }
 

@@ -565,9 +565,7 @@ static freshet_code bootstrap_poll(freshet_reader *base, batch *into, uint32_t m
         return FRESHET_OK;
     if (of->is_past) {
         of->is_past = false;
-        log_say(LOG_INFO, base->block->id.value,
-                "the bootstrap is over, and its rows were read, %lld in all; now what comes live",
-                (long long)of->mark.total);
+        log_event(BOOTSTRAP_OVER, base->block->id.value, (long long)of->mark.total);
     }
     freshet_code code = of->is_live_open ? FRESHET_OK : open_live(of, err);
     return code == FRESHET_OK ? poll_live(of, into, max_rows, max_bytes, rejects, more, err) : code;

@@ -337,9 +337,8 @@ static freshet_code prepare_one(bootstrap *of, freshet_error *err)
     of->mark.total = it.n_rows;
     of->is_prepared = of->pipeline->is_sorted_anew = true;
     of->is_past = it.n_rows > 0;
-    log_say(LOG_INFO, of->base.block->id.value,
-            "the bootstrap has %lld row%s, read and sorted by time in %.1f s", (long long)it.n_rows,
-            it.n_rows == 1 ? "" : "s", (double)(os.monotonic_us() - begun_us) / 1e6);
+    log_event(BOOTSTRAP_SORTED, of->base.block->id.value, (long long)it.n_rows,
+              it.n_rows == 1 ? "" : "s", (double)(os.monotonic_us() - begun_us) / 1e6);
     return FRESHET_OK;
 }
 

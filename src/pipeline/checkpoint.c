@@ -596,18 +596,13 @@ const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline)
 void checkpoint_say_handed(const freshet_pipeline *pipeline)
 {
     const checkpoint *checkpoint = pipeline->checkpoint;
-    log_say(LOG_INFO, pipeline->declaration->pipeline.value,
-            "left checkpoint %llu in %s: the same declaration with `stream: true` goes on behind "
-            "it",
-            (unsigned long long)checkpoint->number, checkpoint->folder);
+    log_event(CHECKPOINT_LEFT, pipeline->declaration->pipeline.value,
+              (unsigned long long)checkpoint->number, checkpoint->folder);
     const uint64_t n =
         pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).rows;
     if (n > 0)
-        log_say(LOG_INFO, pipeline->declaration->pipeline.value,
-                "%llu row%s of the joined readers wait%s there for partners that may still come: "
-                "what is not written of them yet goes out with the stream, or with `--once "
-                "--drain` of it",
-                (unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+        log_event(JOIN_ROWS_WAIT, pipeline->declaration->pipeline.value, (unsigned long long)n,
+                  n == 1 ? "" : "s", n == 1 ? "s" : "");
 }
 
 freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err)

@@ -469,13 +469,15 @@ freshet_code checkpoint_obey(const freshet_pipeline *pipeline, const evolution *
         return refuse_all(pipeline, evolution, err);
     for (uint32_t i = 0; i < evolution->n; i++) {
         const verdict *verdict = &evolution->items[i];
+        const char *name = pipeline->declaration->pipeline.value;
+        const char *between = *verdict->subject == '\0' ? "" : ": ";
         if (verdict->kind == VERDICT_FILLED)
-            log_say(LOG_INFO, pipeline->declaration->pipeline.value, "%s: %s %s", verdict->part,
-                    verdict_words[VERDICT_FILLED], verdict->said);
+            log_event(STATE_FILLS, name, verdict->part, verdict_words[VERDICT_FILLED],
+                      verdict->said);
+        else if (verdict->kind == VERDICT_REMOVED)
+            log_event(STATE_REMOVED, name, verdict->subject, between, verdict->said);
         else if (verdict->kind != VERDICT_SERVED)
-            log_say(verdict->kind == VERDICT_REMOVED ? LOG_WARNING : LOG_INFO,
-                    pipeline->declaration->pipeline.value, "%s%s%s", verdict->subject,
-                    *verdict->subject == '\0' ? "" : ": ", verdict->said);
+            log_event(STATE_CHANGED, name, verdict->subject, between, verdict->said);
     }
     return FRESHET_OK;
 }

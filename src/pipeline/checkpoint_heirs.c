@@ -194,9 +194,8 @@ freshet_code checkpoint_succeed(const freshet_pipeline *pipeline, freshet_error 
         text_release(&it.next);
         text_release(&it.bytes);
         if (code == FRESHET_OK)
-            log_say(LOG_INFO, pipeline->declaration->pipeline.value,
-                    "took over the newest rows of %" PRIu64 " key%s from what %s kept", it.n_all,
-                    it.n_all == 1 ? "" : "s", it.part->part->succeeds);
+            log_event(NEWEST_TAKEN_OVER, pipeline->declaration->pipeline.value, it.n_all,
+                      it.n_all == 1 ? "" : "s", it.part->part->succeeds);
     }
     return code;
 }

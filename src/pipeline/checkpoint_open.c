@@ -202,9 +202,7 @@ static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
     memcpy(&mark, checkpoint->text.bytes, sizeof mark);
     code = dead_letters_cut(pipeline->letters, &mark, &cut, err);
     if (code == FRESHET_OK && !cut)
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                "the file of dead letters has another's lines, or was moved, since the last "
-                "checkpoint: letters behind it may be there twice");
+        log_event(LETTERS_MOVED, pipeline->declaration->pipeline.value);
     return code;
 }
 
@@ -296,12 +294,8 @@ static freshet_code tell_left(void *context, const store_entry *entry, freshet_e
     freshet_code code =
         store_visit(pipeline->checkpoint->store, STORE_FILE, name, count_file, &n, err);
     if (code == FRESHET_OK && n > 0)
-        log_say(
-            LOG_WARNING, pipeline->declaration->pipeline.value,
-            "the last checkpoint lists %u file%s of the writer \"%s\", which is not declared as "
-            "it was: what of them was not shown or sent yet never will be; to have it, put the "
-            "writer back, let the stream run once and stop it",
-            n, n == 1 ? "" : "s", name);
+        log_event(WRITER_FILES_LEFT, pipeline->declaration->pipeline.value, n, n == 1 ? "" : "s",
+                  name);
     return code;
 }
 
@@ -362,9 +356,8 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     text_init(&at, 64);
     text_append_timestamp(&at, last[1]);
     if (code == FRESHET_OK && !at.failed)
-        log_say(LOG_INFO, pipeline->declaration->pipeline.value,
-                "goes on from checkpoint %llu of %s, in %s", (unsigned long long)last[0], at.bytes,
-                checkpoint->folder);
+        log_event(STATE_GOES_ON, pipeline->declaration->pipeline.value, (unsigned long long)last[0],
+                  at.bytes, checkpoint->folder);
     text_release(&at);
     return code;
 }

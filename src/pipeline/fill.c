@@ -94,8 +94,7 @@ static void close_file(fill *fill)
 /* It stays where it is, and is not looked at again. */
 static void fill_refuse_file(const freshet_pipeline *pipeline, const char *why)
 {
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "%s is not taken, so windows fill from what comes: %s", pipeline->fill->path, why);
+    log_event(FILL_NOT_TAKEN, pipeline->declaration->pipeline.value, pipeline->fill->path, why);
     close_file(pipeline->fill);
 }
 
@@ -134,8 +133,7 @@ static freshet_code take_layout(freshet_pipeline *pipeline, const fill_entry *en
     }
     fill->now = NULL;
     if (code == FRESHET_BAD_DECLARATION) {
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value, "%s cannot be filled: %s",
-                part->name, problem.text);
+        log_event(FILL_FAILED, pipeline->declaration->pipeline.value, part->name, problem.text);
         return FRESHET_OK;
     }
     if (err != NULL)
@@ -164,17 +162,18 @@ static void say_done(const freshet_pipeline *pipeline)
         if (!fill->parts[i].is_given)
             continue;
         const uint64_t left = mark->keys[FILL_SHORT] + mark->keys[FILL_OTHER];
-        log_say(left > 0 ? LOG_WARNING : LOG_INFO, pipeline->declaration->pipeline.value,
-                "%s are filled with the past: %" PRIu64 " key%s%s; %s", fill->parts[i].part->name,
-                mark->keys[FILL_DONE], mark->keys[FILL_DONE] == 1 ? "" : "s",
-                left > 0 ? "" : ", all of those in the past that lacked any",
-                fill->parts[i].part->fill_says);
+        const char *name = pipeline->declaration->pipeline.value;
+        const uint64_t n = mark->keys[FILL_DONE];
+        if (left == 0)
+            log_event(FILL_DONE, name, fill->parts[i].part->name, n, n == 1 ? "" : "s",
+                      fill->parts[i].part->fill_says);
+        else
+            log_event(FILL_PARTLY_DONE, name, fill->parts[i].part->name, n, n == 1 ? "" : "s",
+                      fill->parts[i].part->fill_says);
         if (left > 0)
-            log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                    "%s: %" PRIu64 " key%s from what comes, as before: the past ends too soon "
-                    "for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
-                    fill->parts[i].part->name, left, left == 1 ? " fills" : "s fill",
-                    mark->keys[FILL_SHORT], mark->keys[FILL_OTHER]);
+            log_event(FILL_SHORT, pipeline->declaration->pipeline.value, fill->parts[i].part->name,
+                      left, left == 1 ? " fills" : "s fill", mark->keys[FILL_SHORT],
+                      mark->keys[FILL_OTHER]);
     }
 }
 
@@ -250,8 +249,7 @@ static freshet_code look_for_file(freshet_pipeline *pipeline, freshet_error *err
     fill->newest_us = INT64_MIN;
     for (uint32_t i = 0; i < fill->n_parts; i++)
         fill->parts[i] = (fill_part){.part = fill->parts[i].part};
-    log_say(LOG_INFO, pipeline->declaration->pipeline.value, "fills windows with the past, from %s",
-            fill->path);
+    log_event(FILL_BEGINS, pipeline->declaration->pipeline.value, fill->path);
     return FRESHET_OK;
 }
 
@@ -300,7 +298,7 @@ static void end_fill(freshet_pipeline *pipeline)
     struct stat info;
     const bool is_ours = os.stat(fill->path, &info) == 0 && info.st_ino == fill->taken;
     if (is_ours && os.unlink(fill->path) != 0)
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value, "cannot remove %s", fill->path);
+        log_event(FILL_NOT_REMOVED, pipeline->declaration->pipeline.value, fill->path);
     fill->is_done = false;
     fill->done_at = 0;
 }

@@ -134,12 +134,8 @@ static void say_late(freshet_pipeline *pipeline)
     const lateness_watch *watch = &pipeline->lateness;
     char lateness[WATERMARK_SPAN_TEXT_MAX];
     watermark_span(timestamp->lateness_us / 1000000, lateness);
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "%" PRIu64 " of the last %" PRIu64
-            " rows are late%s: their times lie more than %s (timestamp.lateness) before rows that "
-            "came earlier, so within a file or a partition they are not in the order of time, or "
-            "were added later; say a longer \"lateness\", or \"late: update\", or sort them",
-            watch->late, watch->rows, watch->where, lateness);
+    log_event(ROWS_LATE, pipeline->declaration->pipeline.value, watch->late, watch->rows,
+              watch->where, lateness);
 }
 
 void lateness_note_step(freshet_pipeline *pipeline, uint32_t n_rows, bool at_end)

@@ -91,8 +91,8 @@ static void hook_warn(const hook_point *point, hook *hook, const finding *found)
         text_format(&text, "; %lld %s since the last warning", (long long)hook->n_unsaid,
                     hook->is_aggregate ? "times" : "rows");
     if (!text.failed)
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value, "%s: %s",
-                place_text(&hook->block->expect.at, at, sizeof at), text.bytes);
+        log_event(HOOK_WARNS, pipeline->declaration->pipeline.value,
+                  place_text(&hook->block->expect.at, at, sizeof at), text.bytes);
     text_release(&text);
     hook->said_us = now_us;
     hook->n_unsaid = 0;

@@ -119,16 +119,13 @@ freshet_code load_changed(freshet_pipeline *pipeline, freshet_error *err)
         freshet_error problem = {0};
         freshet_code code = load_one(pipeline, i, &problem);
         if (code == FRESHET_OK) {
-            log_say(LOG_INFO, reader->block->id.value, "the files changed and were read again");
+            log_event(TABLE_READ_AGAIN, reader->block->id.value);
         } else if (code == FRESHET_NO_MEMORY) {
             if (err != NULL)
                 *err = problem;
             return code;
         } else {
-            log_say(
-                LOG_WARNING, reader->block->id.value,
-                "the files changed and cannot be read now, so the rows read before stay in use: %s",
-                problem.text);
+            log_event(TABLE_NOT_READ, reader->block->id.value, problem.text);
         }
     }
     return FRESHET_OK;

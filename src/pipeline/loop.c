@@ -59,6 +59,7 @@ static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
         atomic_store(&pipeline->resting, true);
         os.poll(fds, n, wake_us <= now_us ? 0 : (int)((wake_us - now_us + 999) / 1000));
         pipeline_beat(pipeline);
+        log_settle(false);
         atomic_store(&pipeline->resting, false);
         for (uint32_t i = 1; i < n; i++)
             heard = heard || (fds[i].revents & POLLIN) != 0;
@@ -148,8 +149,7 @@ static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
  * checkpoint; a batch has shown nothing. */
 static freshet_code give_up(const freshet_pipeline *pipeline)
 {
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "stopped in the middle of a micro-batch: its rows are read again by the next run");
+    log_event(STOPPED_WITHIN, pipeline->declaration->pipeline.value);
     return FRESHET_OK;
 }
 

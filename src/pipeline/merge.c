@@ -539,10 +539,7 @@ static void say_full(freshet_pipeline *pipeline, uint32_t reader)
     if (of->said_full || !pipeline->declaration->is_stream)
         return;
     of->said_full = true;
-    log_say(LOG_WARNING, pipeline->readers[reader].reader->block->id.value,
-            "more than %u files have rows of the same time, and no more are read side by side: "
-            "rows may come late; give the files together fewer, or allow more lateness",
-            MERGE_LANES_MAX);
+    log_event(MERGE_TOO_MANY, pipeline->readers[reader].reader->block->id.value, MERGE_LANES_MAX);
 }
 
 static void find_bound(freshet_pipeline *pipeline)

@@ -60,9 +60,8 @@ static void say_refusals(freshet_pipeline *pipeline)
         refusals->said[i] = now;
     }
     if (!text.failed)
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                "%lld row%s refused: %s; the last one: %s", (long long)n,
-                n == 1 ? " was" : "s were", text.bytes, refusals->last);
+        log_event(ROWS_REFUSED, pipeline->declaration->pipeline.value, (long long)n,
+                  n == 1 ? " was" : "s were", text.bytes, refusals->last);
     text_release(&text);
     refusals->said_us = os.monotonic_us();
     refusals->is_unsaid = false;

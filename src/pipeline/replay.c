@@ -499,11 +499,10 @@ static void say_letters(const replay *replay)
     char done[64] = "";
     if (replay->n_done > 0)
         snprintf(done, sizeof done, " (and %u more that were replayed before)", replay->n_done);
-    log_say(LOG_INFO, replay->pipeline->declaration->pipeline.value,
-            "replays %u dead letter%s of %s%s%s%s", replay->n_lines,
-            replay->n_lines == 1 ? "" : "s", dead_letters_path(replay->letters), done,
-            stay.length > 0 ? "; these stay there: " : "",
-            stay.length > 0 && !stay.failed ? stay.bytes : "");
+    log_event(REPLAY_BEGINS, replay->pipeline->declaration->pipeline.value, replay->n_lines,
+              replay->n_lines == 1 ? "" : "s", dead_letters_path(replay->letters), done,
+              stay.length > 0 ? "; these stay there: " : "",
+              stay.length > 0 && !stay.failed ? stay.bytes : "");
     text_release(&stay);
 }
 

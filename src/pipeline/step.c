@@ -231,6 +231,7 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
     while (code == FRESHET_OK && n == 0 && !ended && !pipeline_has_more(pipeline) &&
            os.monotonic_us() < deadline_us && !atomic_load(&pipeline->stop)) {
         wait_input(pipeline, deadline_us);
+        log_settle(false);
         code = pipeline_progress(pipeline, err);
         if (code != FRESHET_OK)
             return code;
@@ -613,9 +614,8 @@ static freshet_code validate(freshet_pipeline *pipeline, const writer_files *fil
                           "what is written, and run it again",
                           pipeline_writer_name(pipeline, i), (long long)written, (long long)there);
         else if (code == FRESHET_OK)
-            log_say(LOG_INFO, pipeline->declaration->pipeline.value,
-                    "validated the writer \"%s\": all %lld rows are there",
-                    pipeline_writer_name(pipeline, i), (long long)there);
+            log_event(WRITER_VALIDATED, pipeline->declaration->pipeline.value,
+                      pipeline_writer_name(pipeline, i), (long long)there);
     }
     return code;
 }

@@ -127,8 +127,8 @@ freshet_code times_look_during(freshet_pipeline *pipeline, const batch *rows, bo
         return FRESHET_OK;
     pipeline->looked = true;
     if (said != NULL)
-        log_say_at(LOG_WARNING,
-                   place_text(&pipeline->declaration->feature_set.timestamp.from.at, at, sizeof at),
-                   "%s", said);
+        log_event_at(
+            TIMES_ODD,
+            place_text(&pipeline->declaration->feature_set.timestamp.from.at, at, sizeof at), said);
     return FRESHET_OK;
 }

@@ -35,9 +35,9 @@ static void note(freshet_pipeline *pipeline, trouble *of, const char *id, const 
         return;
     const int64_t now_us = os.monotonic_us();
     if (sentence == NULL) {
-        log_say(LOG_INFO, id, "%s", over);
+        log_event(TROUBLE_OVER, id, over);
     } else if (!of->troubled || now_us - of->said_us >= TROUBLE_AGAIN_US) {
-        log_say(LOG_WARNING, id, "%s; trying again until it works", sentence);
+        log_event(TROUBLE, id, sentence);
         of->said_us = now_us;
     }
     trouble_keep(pipeline, of, id, sentence);

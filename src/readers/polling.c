@@ -136,8 +136,6 @@ void polling_place(const declared_text *declared, const char *path, char *into, 
 void polling_tell_missing(const freshet_reader *reader, const char *path, bool missing, bool *said)
 {
     if (missing && !*said)
-        log_say(LOG_WARNING, reader->block->id.value,
-                "%s is not there any more; the rows read before stay in use until it comes back",
-                path);
+        log_event(TABLE_GONE, reader->block->id.value, path);
     *said = missing;
 }

@@ -60,10 +60,7 @@ static void *connecting_main(void *context)
         pthread_mutex_unlock(&store->lock);
         const freshet_code code = connect_store(store, &problem);
         if (code != FRESHET_OK && !is_said)
-            log_say(LOG_WARNING, "serve",
-                    "%s; keys that are not in memory are not served until "
-                    "it answers",
-                    problem.text);
+            log_event(SERVING_STORE_AWAY, "serve", problem.text);
         is_said = is_said || code != FRESHET_OK;
         pthread_mutex_lock(&store->lock);
         store->problem = problem;
@@ -75,7 +72,7 @@ static void *connecting_main(void *context)
     }
     pthread_mutex_unlock(&store->lock);
     if (store->is_ready && is_said)
-        log_say(LOG_INFO, "serve", "the online store answers");
+        log_event(SERVING_STORE_BACK, "serve");
     return NULL;
 }
 

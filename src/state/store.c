@@ -633,10 +633,9 @@ static freshet_code write_flying(state_store *store, freshet_error *err)
     freshet_error problem = {0};
     const bool sealed = seal_write(store->seal, store->commits, &problem) == FRESHET_OK;
     if (!sealed && !store->is_unsealed)
-        log_say(LOG_WARNING, NULL, "%s; the state is written, but not sealed until that works",
-                problem.text);
+        log_event(STATE_UNSEALED, NULL, problem.text);
     else if (sealed && store->is_unsealed)
-        log_say(LOG_INFO, NULL, "the state in \"%s\" is sealed again", store->paths.folder);
+        log_event(STATE_SEALED, NULL, store->paths.folder);
     store->is_unsealed = !sealed;
     return FRESHET_OK;
 }

@@ -32,10 +32,7 @@ static freshet_code take_file(line_file *file, off_t size, const char *start, fr
     if (mended < 0)
         return error_system(err, "cannot mend the last line of", file->path);
     if (mended < size)
-        log_say(LOG_WARNING, file->path,
-                "the file ended in the middle of a line, as a run that was killed leaves it: its "
-                "last %" PRId64 " bytes were cut off",
-                (int64_t)(size - mended));
+        log_event(LINE_CUT, file->path, (int64_t)(size - mended));
     return durable_entry(file->path) ? FRESHET_OK
                                      : error_system(err, "cannot make durable", file->path);
 }

@@ -261,15 +261,13 @@ static void aggregated_warn(freshet_operator *const *instances, uint32_t n)
             if (set->failed[output] == NULL || first->warned[output])
                 continue;
             first->warned[output] = true;
-            log_say(LOG_WARNING, first->pipeline,
-                    "column \"%s\": %s; such values are null from here on",
-                    first->plan.own[output].name, set->failed[output]);
+            log_event(AGGREGATE_FAILED, first->pipeline, first->plan.own[output].name,
+                      set->failed[output]);
         }
         if (!set->overflows || first->warned[n_outputs])
             continue;
         first->warned[n_outputs] = true;
-        log_say(LOG_WARNING, first->pipeline,
-                "an aggregate is larger than its type can hold; such values are null");
+        log_event(AGGREGATE_TOO_LARGE, first->pipeline);
     }
 }
 

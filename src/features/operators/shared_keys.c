@@ -48,12 +48,7 @@ static void shared_look_at(shared_keys *shared, uint64_t hash, uint64_t lane)
     if (before >> LANE_BITS != hash >> LANE_BITS || (before & LANE_MASK) == lane)
         return;
     if (shared->base.figures.shared++ == 0)
-        log_say(
-            LOG_WARNING, NULL,
-            "rows of one key come from different partitions of a topic (%u and %u, for one): their "
-            "order is not certain, and so are results that depend on it; let the producer "
-            "partition by the feature set's keys",
-            (unsigned)(before & LANE_MASK), (unsigned)lane);
+        log_event(KEYS_SHARED, NULL, (unsigned)(before & LANE_MASK), (unsigned)lane);
 }
 
 static bool shared_keys_wanted(const operator_options *options)

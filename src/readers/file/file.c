@@ -225,10 +225,8 @@ static void say_inferred(const file_reader *reader)
 
     if (reader->base.inferred_from == NULL || !reader->base.block->stream || name == NULL)
         return;
-    log_say(LOG_INFO, file_reader_id(reader),
-            "the columns were inferred from %s: %.*s; \"freshet show\" prints them as a schema",
-            reader->base.inferred_from, (int)(strlen(name) - strlen("struct<>")),
-            name + strlen("struct<"));
+    log_event(COLUMNS_INFERRED, file_reader_id(reader), reader->base.inferred_from,
+              (int)(strlen(name) - strlen("struct<>")), name + strlen("struct<"));
 }
 
 freshet_code file_open_side(file_reader *reader, freshet_error *err)
@@ -278,8 +276,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     if (code == FRESHET_OK && base->mode == READ_FOLLOW) {
         reader->watch = file_watch_open();
         if (reader->watch == NULL)
-            log_say(LOG_WARNING, base->block->id.value,
-                    "inotify is not to be had; files are looked at once a second");
+            log_event(NO_INOTIFY, base->block->id.value);
     }
     return code == FRESHET_OK ? file_discover_all(reader, err) : code;
 }

@@ -230,11 +230,9 @@ static freshet_code columns_of_lines(file_reader *reader, const file_listing *li
     if (!infers && code != FRESHET_NO_MEMORY) /* reading says what is wrong */
         code = FRESHET_OK;
     if (code == FRESHET_OK && os.monotonic_us() - start_us > LONG_LOOK_US)
-        log_say(LOG_INFO, file_reader_id(reader),
-                "the columns were inferred from %s in %.1f s; \"freshet show\" prints them as a "
-                "schema, with which a run begins at once",
-                reader->base.inferred_from == NULL ? "the records" : reader->base.inferred_from,
-                (double)(os.monotonic_us() - start_us) / 1e6);
+        log_event(COLUMNS_INFERRED_SLOWLY, file_reader_id(reader),
+                  reader->base.inferred_from == NULL ? "the records" : reader->base.inferred_from,
+                  (double)(os.monotonic_us() - start_us) / 1e6);
     lines_close(look.lines);
     infer_close(look.infer);
     return code;

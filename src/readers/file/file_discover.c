@@ -145,8 +145,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
     tracked_file *file = track_file(reader->track, index);
 
     if (file->fd < 0 && file_is_gone(file)) {
-        log_say(LOG_WARNING, file_reader_id(reader), "%s went away before it was read to its end",
-                file->path);
+        log_event(FILE_GONE, file_reader_id(reader), file->path);
         file->absent = true;
     } else {
         if (file->bad_since_us == 0 || file->bad_size != file->size ||
@@ -157,9 +156,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
         if (file->retry_us == 0) {
             reader->n_retry++;
             file->retry_pause_us = FILE_RETRY_FIRST_US;
-            log_say(LOG_WARNING, file_reader_id(reader),
-                    "%s: %s; it is tried again later, and other files go on", file->path,
-                    problem->text);
+            log_event(FILE_FAILED, file_reader_id(reader), file->path, problem->text);
         } else if (file->retry_pause_us < FILE_RETRY_MOST_US) {
             file->retry_pause_us *= 2;
         }
@@ -183,9 +180,7 @@ void file_give_up(file_reader *reader, uint32_t index, const freshet_error *prob
 {
     tracked_file *file = track_file(reader->track, index);
 
-    log_say(LOG_WARNING, file_reader_id(reader),
-            "%s: %s; it is skipped, and a dead letter names it (on_bad_file: skip)", file->path,
-            problem->text);
+    log_event(FILE_SKIPPED, file_reader_id(reader), file->path, problem->text);
     file->finished = reader->base.mode == READ_ALL;
     file->read_size = file->size;
     file->read_modified_ns = file->modified_ns;
@@ -212,10 +207,7 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
             out->items[kept++] = out->items[i];
         } else if (!reader->said_ignored) {
             reader->said_ignored = true;
-            log_say(LOG_WARNING, file_reader_id(reader),
-                    "%s is not read, nor are other files whose ending is not that of the first "
-                    "one; say format to read all",
-                    out->items[i].path);
+            log_event(FILE_OF_OTHER_FORMAT, file_reader_id(reader), out->items[i].path);
         }
     }
     out->n = kept;
@@ -239,8 +231,7 @@ static void say_failed(file_reader *reader, const char *path, const char *proble
                        const char *what_then)
 {
     if (!reader->said_failed)
-        log_say(LOG_WARNING, file_reader_id(reader), "%s: %s; it is tried again%s", path, problem,
-                what_then);
+        log_event(FILES_NOT_LISTED, file_reader_id(reader), path, problem, what_then);
     reader->said_failed = true;
     reader->needs_listing = true;
 }
@@ -298,10 +289,9 @@ static void note_strays(file_reader *reader)
 static void say_missing(file_reader *reader, bool missing)
 {
     if (missing && !reader->said_missing)
-        log_say(LOG_WARNING, file_reader_id(reader), "%s is not there; it is read when it comes",
-                reader->path);
+        log_event(PATH_MISSING, file_reader_id(reader), reader->path);
     if (!missing && reader->said_missing)
-        log_say(LOG_INFO, file_reader_id(reader), "%s is there", reader->path);
+        log_event(PATH_THERE, file_reader_id(reader), reader->path);
     reader->said_missing = missing;
 }
 
@@ -323,10 +313,8 @@ static freshet_code say_unreadable(file_reader *reader, const file_listing *list
             return error_memory(err, "listing files");
     }
     if (reader->base.mode == READ_ALL) {
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%s cannot be read: %s; it is left out, and a dead letter says so (on_bad_file: "
-                "skip)",
-                listing->unreadable, strerror(listing->problem));
+        log_event(FOLDER_LEFT_OUT, file_reader_id(reader), listing->unreadable,
+                  strerror(listing->problem));
         return FRESHET_OK;
     }
     snprintf(problem, sizeof problem, "%s cannot be read", listing->unreadable);

@@ -67,8 +67,6 @@ void file_warn_of_listing(file_reader *reader, const file_listing *listing, aren
 void file_say_odd(file_reader *reader, const file_listing *listing)
 {
     if (listing->n_odd > reader->n_odd_said)
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%u things are passed over, as %s: pipes, devices or links that lead nowhere",
-                listing->n_odd, listing->odd);
+        log_event(THINGS_PASSED_OVER, file_reader_id(reader), listing->n_odd, listing->odd);
     reader->n_odd_said = listing->n_odd;
 }

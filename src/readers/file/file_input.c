@@ -193,10 +193,9 @@ static freshet_code input_header(file_input *input, freshet_error *err)
         input->format->header(input->decoder, header.bytes, header.length, FILE_INPUT_LABEL, err);
     const text_buffer *missing = &input->decoder->missing;
     if (code == FRESHET_OK && missing->length > 0)
-        log_say(LOG_WARNING, input->base.block->id.value,
-                "standard input does not have the column%s %s%s, null in all of its rows",
-                strchr(missing->bytes, ',') == NULL ? "" : "s", missing->bytes,
-                missing->failed ? ", ..." : "");
+        log_event(STDIN_LACKS_COLUMNS, input->base.block->id.value,
+                  strchr(missing->bytes, ',') == NULL ? "" : "s", missing->bytes,
+                  missing->failed ? ", ..." : "");
     input->decoder->wants_header = code != FRESHET_OK;
     return code;
 }

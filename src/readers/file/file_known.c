@@ -49,10 +49,10 @@ static const char *unit_of(const file_reader *reader, int64_t n)
 static void say_known(file_reader *reader, const char *was, const tracked_file *file)
 {
     if (reader->n_known++ < SAID_MOST)
-        log_say(LOG_INFO, file_reader_id(reader),
-                "%s holds what was read%s%s up to %s %lld; it is read on from there", file->path,
-                strcmp(was, file->path) == 0 ? "" : " as ", strcmp(was, file->path) == 0 ? "" : was,
-                file_is_whole(reader) ? "row" : "byte", (long long)file->offset);
+        log_event(FILE_KNOWN, file_reader_id(reader), file->path,
+                  strcmp(was, file->path) == 0 ? "" : " as ",
+                  strcmp(was, file->path) == 0 ? "" : was, file_is_whole(reader) ? "row" : "byte",
+                  (long long)file->offset);
 }
 
 /* Takes down that `by` has the place, or the text, of a file that was read. */
@@ -90,16 +90,11 @@ static bool say_replaced(const file_reader *reader, const replaced_file *it, boo
     if (by->path == NULL) /* it was found to be another since */
         return false;
     if (is_said && it->is_place)
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%s is not the text of which %lld %s were read before (it was cut, changed or "
-                "written anew): it is read from its beginning, and what it has of the former is "
-                "read again",
-                by->path, (long long)known->offset, unit_of(reader, known->offset));
+        log_event(FILE_CHANGED, file_reader_id(reader), by->path, (long long)known->offset,
+                  unit_of(reader, known->offset));
     else if (is_said)
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%s begins with the same text as %s, of which %lld %s were read: they are read "
-                "again, as those of another file",
-                by->path, known->path, (long long)known->offset, unit_of(reader, known->offset));
+        log_event(FILE_BEGINS_ALIKE, file_reader_id(reader), by->path, known->path,
+                  (long long)known->offset, unit_of(reader, known->offset));
     return true;
 }
 
@@ -122,10 +117,8 @@ void file_say_replaced(file_reader *reader)
     }
     reader->n_replaced = kept;
     if (n > SAID_MOST)
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%u more files are read from their beginnings, too, though %lld %s had been read "
-                "of files of their names, or of their texts",
-                n - SAID_MOST, (long long)sum, unit_of(reader, sum));
+        log_event(FILES_READ_AGAIN, file_reader_id(reader), n - SAID_MOST, (long long)sum,
+                  unit_of(reader, sum));
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -149,7 +142,7 @@ static void known_waits(file_reader *reader, uint32_t index, const char *why, co
         file->waits_since_us = now_us;
     file->waits_size = file->size;
     if (!file->said_waiting && (is_last || now_us - file->waits_since_us >= FILE_COPY_US)) {
-        log_say(LOG_WARNING, file_reader_id(reader), "%s %s%s", file->path, why, other);
+        log_event(FILE_WAITS, file_reader_id(reader), file->path, why, other);
         file->said_waiting = true;
     }
     if (file->retry_us == 0)

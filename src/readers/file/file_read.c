@@ -125,18 +125,13 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
         if (!lenient)
             return error_set(polling->err, FRESHET_FAILED, FRESHET_STOP, file->path,
                              "the gzip file stops in the middle; it is not complete");
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%s stops in the middle of its gzip stream; the rest "
-                "is read when it is there",
-                file->path);
+        log_event(GZIP_CUT, file_reader_id(reader), file->path);
         return FRESHET_OK;
     }
     while (code == FRESHET_OK && polling_left(polling) > 0 && lines_tail(reader->lines, &tail)) {
         code = take_record(polling, index, &tail, lenient);
         if (code == FRESHET_END) {
-            log_say(LOG_WARNING, file_reader_id(reader),
-                    "%s: the last line, at byte %lld, is not complete; it is left for later",
-                    file->path, (long long)tail.offset);
+            log_event(LINE_INCOMPLETE, file_reader_id(reader), file->path, (long long)tail.offset);
             return FRESHET_OK;
         }
         if (code == FRESHET_OK) {
@@ -303,10 +298,9 @@ static void say_lacks(file_reader *reader, tracked_file *file)
     const text_buffer *missing = &reader->decoder->missing;
 
     if (missing->length > 0 && !file->said_lacks)
-        log_say(LOG_WARNING, file_reader_id(reader),
-                "%s does not have the column%s %s%s, null in all of its rows", file->path,
-                strchr(missing->bytes, ',') == NULL ? "" : "s", missing->bytes,
-                missing->failed ? ", ..." : "");
+        log_event(FILE_LACKS_COLUMNS, file_reader_id(reader), file->path,
+                  strchr(missing->bytes, ',') == NULL ? "" : "s", missing->bytes,
+                  missing->failed ? ", ..." : "");
     file->said_lacks = file->said_lacks || missing->length > 0;
 }
 
@@ -434,7 +428,7 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
     if (file->retry_us != 0) {
         file->retry_us = 0;
         reader->n_retry -= reader->n_retry > 0;
-        log_say(LOG_INFO, file_reader_id(reader), "%s can be read", file->path);
+        log_event(FILE_READABLE, file_reader_id(reader), file->path);
     }
     file_queue_take(reader);
     if (file->finished || file_is_whole(reader))

@@ -81,7 +81,7 @@ static void on_error(rd_kafka_t *client, int number, const char *reason, void *o
     const rd_kafka_resp_err_t problem = (rd_kafka_resp_err_t)number;
 
     (void)client;
-    log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s (%s)", reason, rd_kafka_err2name(problem));
+    log_event(CONSUMER_PROBLEM, kafka_id(reader), reason, rd_kafka_err2name(problem));
     if (problem == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         trouble_unreachable(reader);
         return;
@@ -103,7 +103,7 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     const kafka_ear *ear = rd_kafka_opaque(client);
 
     (void)level;
-    log_say(LOG_DEBUG, ear->id, "librdkafka: %s: %s", facility, text);
+    log_event(CONSUMER_SAYS, ear->id, facility, text);
 }
 
 static freshet_code give_up(kafka_reader *reader, freshet_error *err)
@@ -649,11 +649,8 @@ static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition,
                          lost ? "the messages between were deleted before they were read"
                               : "the topic was made anew, or lost its end");
     const int64_t place = on_gap == ON_GAP_EARLIEST ? earliest : latest;
-    log_say(LOG_WARNING, kafka_id(reader),
-            "%s should go on at offset %" PRId64 ", but %sthe brokers have %" PRId64 " to %" PRId64
-            "; it goes on at %" PRId64 ", as on_gap says",
-            partition->name, partition->next,
-            partition->is_anew ? "the topic was made anew, and " : "", earliest, latest, place);
+    log_event(OFFSETS_GONE, kafka_id(reader), partition->name, partition->next,
+              partition->is_anew ? "the topic was made anew, and " : "", earliest, latest, place);
     partition->next = place;
     partition->mark.offset = partition->check.offset = -1;
     partition->probe.timestamp = 0;
@@ -756,11 +753,9 @@ static void set_running(kafka_reader *reader)
     for (uint32_t i = 0; i < reader->n_partitions; i++)
         n += reader->partitions[i].found;
     if (reader->state == KAFKA_CONNECTING)
-        log_say(LOG_INFO, kafka_id(reader), "reads %" PRIu32 " partition%s from %s", n,
-                n == 1 ? "" : "s", reader->brokers);
+        log_event(TOPICS_READ, kafka_id(reader), n, n == 1 ? "" : "s", reader->brokers);
     if (reader->state == KAFKA_CONNECTING && n == 0 && reader->has_pattern)
-        log_say(LOG_WARNING, kafka_id(reader), "the pattern \"%.200s\" matches no topic yet",
-                kafka_options_of(reader)->pattern.value);
+        log_event(PATTERN_MATCHES_NONE, kafka_id(reader), kafka_options_of(reader)->pattern.value);
     reader->state = KAFKA_RUNNING;
     reader->pause_us = 0;
     const bool troubled = reader->trouble[0] != '\0';

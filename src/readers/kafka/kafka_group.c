@@ -85,10 +85,7 @@ static void take_failure(kafka_reader *reader, rd_kafka_resp_err_t problem)
     if (reader->commit_failed)
         return;
     reader->commit_failed = true;
-    log_say(LOG_WARNING, kafka_id(reader),
-            "the offsets of the group \"%s\" cannot be written, so tools that look at it see "
-            "no progress; nothing else depends on it, and they are tried again: %s",
-            reader->group, rd_kafka_err2str(problem));
+    log_event(GROUP_NOT_WRITTEN, kafka_id(reader), reader->group, rd_kafka_err2str(problem));
 }
 
 void kafka_group_committed(rd_kafka_t *client, rd_kafka_resp_err_t problem,
@@ -121,9 +118,5 @@ void kafka_group_finish(kafka_reader *reader)
         rd_kafka_poll(reader->client, 20);
     }
     if ((reader->commit_underway || reader->group_moved) && !reader->commit_failed)
-        log_say(LOG_WARNING, kafka_id(reader),
-                "the offsets of the group \"%s\" were not written before the end: no coordinator "
-                "took them in time; tools that look at the group see less progress than there is, "
-                "and nothing else depends on it",
-                reader->group);
+        log_event(GROUP_UNFINISHED, kafka_id(reader), reader->group);
 }

@@ -206,10 +206,8 @@ static void take_end(kafka_reader *reader, kafka_partition *partition, int64_t e
     }
     if (silent_us < partition->stands_us)
         return;
-    log_say(LOG_WARNING, kafka_id(reader),
-            "%s has given nothing for %" PRId64 " s, though it was read up to offset %" PRId64
-            " and the brokers have messages up to %" PRId64 ": its fetching begins anew there",
-            partition->name, silent_us / 1000000, partition->next, end);
+    log_event(PARTITION_SILENT, kafka_id(reader), partition->name, silent_us / 1000000,
+              partition->next, end);
     partition->silent_since_us = 0;
     if (partition->stands_us < KAFKA_STANDS_MAX_US)
         partition->stands_us *= 2;

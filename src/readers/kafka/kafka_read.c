@@ -321,9 +321,9 @@ static void tell_unseen(void *context, uint32_t column, const char *name, const 
     (void)column;
     text_init(&count, 100);
     text_append_count_of(&count, reader->n_good, "message");
-    log_say(LOG_WARNING, reader->base.block->id.value, "%s: none of the first %s has it%s%s%s",
-            name, count.failed ? "" : count.bytes, near == NULL ? "" : "; did you mean ",
-            near == NULL ? "" : near, near == NULL ? "" : "?");
+    log_event(COLUMN_UNSEEN, reader->base.block->id.value, name, count.failed ? "" : count.bytes,
+              near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+              near == NULL ? "" : "?");
     text_release(&count);
 }
 

@@ -926,10 +926,7 @@ static void cassandra_close(freshet_writer *writer)
     cassandra *store = (cassandra *)writer;
     const int64_t expired = writer_counted(writer, WRITER_EXPIRED);
     if (expired > 0)
-        log_say(LOG_WARNING, "online",
-                "%" PRId64
-                " rows were not written, since their events were longer ago than the ttl",
-                expired);
+        log_event(ROWS_EXPIRED, "online", expired);
     connection connection = {.session = store->session, .insert = store->insert};
     attempt_abandon(store->attempt);
     connection_close(store->api, &connection);

@@ -97,7 +97,7 @@ freshet_code cassandra_patiently(connect_try_fn *attempt, void *context, int64_t
         const freshet_code code = attempt(context, &problem);
         const int64_t waited_us = os.monotonic_us() - begin_us;
         if (code == FRESHET_OK && !is_first)
-            log_say(LOG_INFO, "online", "the trouble is over, the online store answers");
+            log_event(STORE_BACK, "online");
         if (code != FRESHET_OK &&
             (problem.then != FRESHET_RETRY || waited_us + pause_us > patience_us)) {
             if (err != NULL)
@@ -108,7 +108,7 @@ freshet_code cassandra_patiently(connect_try_fn *attempt, void *context, int64_t
             return code;
         value_format(OPTION_DURATION, patience_us, patience);
         if (is_first)
-            log_say(LOG_WARNING, "online", "%s; trying again for %s", problem.text, patience);
+            log_event(STORE_TROUBLE, "online", problem.text, patience);
         os.poll(NULL, 0, (int)(pause_us / 1000));
         pause_us = pause_us * 2 < CONNECT_PAUSE_MAX_US ? pause_us * 2 : CONNECT_PAUSE_MAX_US;
     }

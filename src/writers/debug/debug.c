@@ -107,13 +107,8 @@ static freshet_code make_views(debug_table *table, freshet_error *err)
 static void say_short_of_memory(debug_table *table)
 {
     if (!table->said_short_of_memory)
-        log_say(LOG_WARNING, NULL,
-                "the debug table %s is full at %" PRId64 " rows: its %g MiB of memory do not hold "
-                "the %" PRId64
-                " rows of its limit; the oldest go (set `memory` of `online` higher, "
-                "or `rows` lower)",
-                table->view, kept_rows_count(table->rows),
-                (double)table->options.memory / (1 << 20), table->options.rows);
+        log_event(TABLE_FULL, NULL, table->view, kept_rows_count(table->rows),
+                  (double)table->options.memory / (1 << 20), table->options.rows);
     table->said_short_of_memory = true;
 }
 

@@ -362,9 +362,7 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
 {
     history_writer *writer = (history_writer *)base;
     if (files->n == 0 && replaces_all(writer) && !writer->found.is_empty)
-        log_say(LOG_WARNING, history_folder_path(writer->folder),
-                "this batch has no rows, so the history stays as it was: `interval_mode: false` "
-                "replaces it by rows only");
+        log_event(HISTORY_KEPT, history_folder_path(writer->folder));
     if (files->n == 0)
         return FRESHET_OK;
     freshet_code code = base->is_batch ? check_files(writer, files, err) : FRESHET_OK;
@@ -468,8 +466,7 @@ static void history_close(freshet_writer *base)
     history_writer *writer = (history_writer *)base;
     history_pieces_close(writer);
     if (base->is_batch && writer->n_taken > 0 && !writer->is_published) {
-        log_say(LOG_WARNING, history_folder_path(writer->folder),
-                "the batch did not come to its end, so nothing of it is in the history");
+        log_event(HISTORY_UNFINISHED, history_folder_path(writer->folder));
         history_folder_forget(writer->folder, NULL);
     }
     history_folder_close(writer->folder);

@@ -62,16 +62,9 @@ static void say_missing(const history_columns *check, const cell_text *name, con
     if (check->is_again)
         return;
     if (in_files)
-        log_say(LOG_INFO, path,
-                "the column \"%.*s\" is not in the files from before (%s): readers that take the "
-                "folder as one table, by the columns' names, have null there",
-                (int)name->length, text_bytes(name), file);
+        log_event(HISTORY_COLUMN_NEW, path, (int)name->length, text_bytes(name), file);
     else
-        log_say(LOG_WARNING, path,
-                "the files from before (%s) have a column \"%.*s\", which is not written any more: "
-                "readers that take the folder as one table, by the columns' names, have null in "
-                "new rows",
-                file, (int)name->length, text_bytes(name));
+        log_event(HISTORY_COLUMN_GONE, path, file, (int)name->length, text_bytes(name));
 }
 
 /* Differences of type, as one text; *n of them. */
@@ -109,10 +102,7 @@ static freshet_code tell_types(const history_columns *check, const char *file, c
                          "folder as one table: declare the old type, or another name for the new "
                          "one; or give the history another path, or move %s away and begin anew",
                          path, n == 1 ? "a column" : "columns", file, text, path);
-    log_say(LOG_WARNING, path,
-            "the history has %s of another type (in %s): %s; this batch is refused at its end "
-            "where days are left that it does not replace",
-            n == 1 ? "a column" : "columns", file, text);
+    log_event(HISTORY_TYPES_DIFFER, path, n == 1 ? "a column" : "columns", file, text);
     return FRESHET_OK;
 }
 
@@ -132,10 +122,7 @@ static freshet_code columns_compare(const history_columns *check, const char *fi
     if (code == FRESHET_NO_MEMORY)
         return error_memory(err, COMPARING);
     if (code != FRESHET_OK) {
-        log_say(LOG_WARNING, path,
-                "the columns of this file cannot be compared with those that "
-                "are written: %s",
-                problem.text);
+        log_event(HISTORY_NOT_COMPARED, path, problem.text);
         return FRESHET_OK;
     }
     text_init(&text, TEXT_LIMIT_DEFAULT);

@@ -97,19 +97,9 @@ void history_check_newest(history_writer *writer, const writer_files *shown)
     if (rows > 0 && rows < shown->shown_rows)
         snprintf(missing, sizeof missing, ", with %" PRIu64 " rows", shown->shown_rows - rows);
     if (noted < shown->shown_checkpoint)
-        log_say(LOG_WARNING, path,
-                "the history is older than the state: %s%" PRIu64
-                ", and the state has written files up to checkpoint %" PRIu64
-                " (the last one is %s). What lies between%s is in no file, and does not come "
-                "again: put back the history that belongs to the state; or move both away, and the "
-                "stream begins anew. If files were moved on purpose, all is well",
-                noted == 0 ? "it notes no checkpoint, " : "it ends with checkpoint ", noted,
-                shown->shown_checkpoint, shown->newest, missing);
+        log_event(HISTORY_OLDER, path,
+                  noted == 0 ? "it notes no checkpoint, " : "it ends with checkpoint ", noted,
+                  shown->shown_checkpoint, shown->newest, missing);
     else
-        log_say(LOG_WARNING, path,
-                "the last file that was written to the history, %s of checkpoint %" PRIu64
-                ", is not there: if it was moved or merged on purpose, all is well; if the history "
-                "was put back from a backup, put back one that has it, since its rows do not come "
-                "again",
-                shown->newest, shown->shown_checkpoint);
+        log_event(HISTORY_FILE_GONE, path, shown->newest, shown->shown_checkpoint);
 }

@@ -96,10 +96,7 @@ static void jsonl_begin_anew(freshet_writer *base)
     const line_file *file = &((const jsonl_writer *)base)->file;
     struct stat found;
     if (file->is_file && os.fstat(file->fd, &found) == 0 && found.st_size > 0)
-        log_say(LOG_WARNING, file->path,
-                "there are rows of another run, and this stream begins with a new state: what it "
-                "reads again is appended behind them, a second time; to have each row once, move "
-                "the file away");
+        log_event(JSONL_OTHER_ROWS, file->path);
 }
 
 static void jsonl_close(freshet_writer *base)

@@ -272,11 +272,7 @@ static freshet_code check_marker(kafka_once *writer, freshet_error *err)
     if (is_ours && marker->number < writer->missing_number)
         return refuse_missing(writer, err);
     if (marker->is_there && !is_ours && !writer->rows.base.is_batch && !writer->is_warned)
-        log_say(LOG_WARNING, producer->options.topic,
-                "there are rows of another state of \"%s\", and this stream began with a new one: "
-                "what it reads again is sent a second time; to have each row once, write to "
-                "another topic, or delete that one",
-                producer->options.transactional_id);
+        log_event(TOPIC_OTHER_ROWS, producer->options.topic, producer->options.transactional_id);
     writer->is_warned = true;
     return FRESHET_OK;
 }
@@ -579,8 +575,7 @@ static void once_close(freshet_writer *base)
 
     spool_release(&writer->spool);
     if (base->is_batch && is_left)
-        log_say(LOG_WARNING, writer->rows.producer.options.topic,
-                "the batch did not come to its end, so nothing of it is in the topic");
+        log_event(TOPIC_UNFINISHED, writer->rows.producer.options.topic);
     if (base->is_batch && writer->spool_path != NULL)
         os.unlink(writer->spool_path);
     while (base->is_batch && writer->n_files > 0)

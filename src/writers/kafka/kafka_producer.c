@@ -66,8 +66,7 @@ static void producer_on_error(rd_kafka_t *client, int number, const char *reason
     const rd_kafka_resp_err_t problem = (rd_kafka_resp_err_t)number;
 
     (void)client;
-    log_say(LOG_DEBUG, producer_id(producer), "librdkafka: %s (%s)", reason,
-            rd_kafka_err2name(problem));
+    log_event(PRODUCER_PROBLEM, producer_id(producer), reason, rd_kafka_err2name(problem));
     if (problem == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || problem == RD_KAFKA_RESP_ERR__FATAL)
         return;
     snprintf(producer->last_error, sizeof producer->last_error, "%s", reason);
@@ -86,7 +85,7 @@ static void producer_on_log(const rd_kafka_t *client, int level, const char *fac
     const producer *producer = rd_kafka_opaque(client);
 
     (void)level;
-    log_say(LOG_DEBUG, producer_id(producer), "librdkafka: %s: %s", facility, text);
+    log_event(PRODUCER_SAYS, producer_id(producer), facility, text);
 }
 
 static void producer_on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message,
