@@ -703,7 +703,8 @@ static void each_row_is_counted_once(void **state)
                                        [WRITER_REFUSED] = 1,
                                        [WRITER_EXPIRED] = 2,
                                        [WRITER_REPLACED] = 3,
-                                       [WRITER_AGAIN] = 1};
+                                       [WRITER_AGAIN] = 1,
+                                       [WRITER_RETRIED] = 0};
     opened opened;
     set_up(&opened);
     opened.options.ttl_us = 3600 * SECOND;
