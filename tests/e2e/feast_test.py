@@ -30,7 +30,7 @@ class FeastTest(Case):
         self.declare(extra="http: 127.0.0.1:0\nserve: {}\n", features=(
             "{name: id, type: bigint}", "{name: value, type: double}", "{name: small, type: float, sql: value / 3}",
             "{name: even, type: boolean, sql: id % 2 = 0}", "{name: name, type: string, sql: 'concat(key, chr(34), id)'}",
-            "{name: list, type: 'array<bigint>', sql: '[id, id + 1]'}", "{name: none, type: double, sql: nullif(id, id)}"))
+            "{name: list, type: 'array<bigint>', sql: '[id, id + 1]'}", "{name: none, type: double, sql: 'nullif(value, value)'}"))
         self.write("in/a.jsonl", lines(0, 14) + line({"id": 2**53 + 1, "key": "k0", "seen": "2024-01-01T00:01:00Z", "value": 0.1}))
         run = self.start("run", "events.yaml", "--progress", "none")
         site = Site(self, run)
