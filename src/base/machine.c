@@ -8,7 +8,6 @@
 #define _GNU_SOURCE
 #include "base/machine.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +18,6 @@
 
 #define MACHINE_PATH_MAX 4352u
 #define CGROUP_BYTES_MAX 16384u
-
-/* The file's text, up to size - 1 bytes; false where there is none. */
-static bool read_file(const char *path, char *into, size_t size)
-{
-    const int fd = os.open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return false;
-    const ssize_t n = os_read_all(fd, into, size - 1);
-    os.close(fd);
-    into[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
 
 /* ---- the cgroup and all above it ------------------------------------------------------------- */
 
@@ -46,7 +33,7 @@ static bool read_number(const char *folder, const char *name, unsigned long long
 {
     char path[MACHINE_PATH_MAX + 64], text[64], *end;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (!read_file(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
+    if (os_read_text(path, text, sizeof text) <= 0 || text[0] < '0' || text[0] > '9')
         return false;
     *number = strtoull(text, &end, 10);
     return true;
@@ -85,7 +72,7 @@ static void take_all_limits(const limit_kind *kind, const char *root, void *into
     char path[MACHINE_PATH_MAX], text[CGROUP_BYTES_MAX];
     char *rest = NULL;
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    if (strlen(root) > MACHINE_PATH_MAX / 2 || !read_file(path, text, sizeof text))
+    if (strlen(root) > MACHINE_PATH_MAX / 2 || os_read_text(path, text, sizeof text) <= 0)
         return;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
@@ -132,7 +119,7 @@ static bool read_quota(const char *folder, bool is_version_2, unsigned long long
         return read_number(folder, "cpu.cfs_quota_us", quota) &&
                read_number(folder, "cpu.cfs_period_us", period);
     snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (!read_file(path, text, sizeof text) || text[0] < '0' || text[0] > '9')
+    if (os_read_text(path, text, sizeof text) <= 0 || text[0] < '0' || text[0] > '9')
         return false;
     *quota = strtoull(text, &end, 10);
     *period = strtoull(end, &end, 10);

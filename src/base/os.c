@@ -73,6 +73,18 @@ ssize_t os_read_all(int fd, void *into, size_t size)
     return (ssize_t)filled;
 }
 
+ssize_t os_read_text(const char *path, char *into, size_t size)
+{
+    const int fd = os.open(path, O_RDONLY, 0);
+    const ssize_t n = fd < 0 ? -1 : os_read_all(fd, into, size - 1);
+    const int number = errno;
+    if (fd >= 0)
+        os.close(fd);
+    into[n < 0 ? 0 : n] = '\0';
+    errno = number;
+    return n;
+}
+
 void os_restore(void)
 {
     os = (os_table)REAL_CALLS;

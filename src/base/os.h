@@ -40,6 +40,10 @@ extern os_table os;
  * where it was interrupted. */
 ssize_t os_read_all(int fd, void *into, size_t size);
 
+/* Reads a file as a text: at most size - 1 bytes of it, with a NUL behind them. How many, or -1 and
+ * errno, and then "" is there. */
+ssize_t os_read_text(const char *path, char *into, size_t size);
+
 /* Puts the real calls back. */
 void os_restore(void);
 

@@ -62,20 +62,10 @@ static void lower(int resource, rlim_t to)
     setrlimit((__rlimit_resource_t)resource, &limit);
 }
 
-/* The beginning of a file of the system's; "" where it cannot be read. */
-static void read_beginning(const char *path, char *into, size_t size)
-{
-    int fd = os.open(path, O_RDONLY, 0);
-    ssize_t n = fd < 0 ? -1 : os_read_all(fd, into, size - 1);
-    if (fd >= 0)
-        os.close(fd);
-    into[n < 0 ? 0 : n] = '\0';
-}
-
 static int64_t read_pages(const char *path, unsigned which)
 {
     char text[160];
-    read_beginning(path, text, sizeof text);
+    os_read_text(path, text, sizeof text);
     char *at = text;
     int64_t pages = 0;
     for (unsigned i = 0; i <= which; i++)
@@ -151,7 +141,7 @@ int64_t process_copy_asleep(pid_t process)
 {
     char path[40], text[512];
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)process);
-    read_beginning(path, text, sizeof text);
+    os_read_text(path, text, sizeof text);
     char *at = strrchr(text, ')'); /* behind the name, which may hold anything */
     if (at == NULL || strncmp(at, ") S ", 4) != 0)
         return -1;

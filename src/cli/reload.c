@@ -52,16 +52,12 @@ static char binary[PATH_MAX];
 /* All of it, with a NUL behind it; NULL where it cannot be read. */
 static char *read_whole(const char *path, size_t limit, size_t *length)
 {
-    const int fd = os.open(path, O_RDONLY, 0);
-    char *text = fd < 0 ? NULL : malloc(limit + 1);
-    const ssize_t n = text == NULL ? -1 : os_read_all(fd, text, limit);
-    if (fd >= 0)
-        os.close(fd);
+    char *text = malloc(limit + 1);
+    const ssize_t n = text == NULL ? -1 : os_read_text(path, text, limit + 1);
     if (n < 0) {
         free(text);
         return NULL;
     }
-    text[n] = '\0';
     *length = (size_t)n;
     char *fitted = realloc(text, (size_t)n + 1);
     return fitted == NULL ? text : fitted;

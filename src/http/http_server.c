@@ -317,19 +317,12 @@ static freshet_code open_listener(http_server *server, const http_options *optio
 static char *read_pem(const char *path, freshet_error *err)
 {
     char *text = malloc(HTTP_PEM_BYTES_MAX + 1);
-    int fd = text == NULL ? -1 : os.open(path, O_RDONLY, 0);
-    const ssize_t n = fd < 0 ? -1 : os_read_all(fd, text, HTTP_PEM_BYTES_MAX);
-    if (text == NULL)
+    if (text == NULL) {
         error_memory(err, "reading the files of TLS");
-    else if (n < 0)
+    } else if (os_read_text(path, text, HTTP_PEM_BYTES_MAX + 1) < 0) {
         error_system(err, "cannot read the file of TLS", path);
-    else
-        text[n] = '\0';
-    if (fd >= 0)
-        os.close(fd);
-    if (n < 0) {
         free(text);
-        return NULL;
+        text = NULL;
     }
     return text;
 }

@@ -9,7 +9,6 @@
 #include "http/metrics.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,21 +278,11 @@ static void give_checkpoint_times(const view *view, const metric *metric)
 
 /* ---- what the system knows ------------------------------------------------------------------ */
 
-static bool read_proc(const char *path, char into[PROC_BYTES_MAX])
-{
-    const int fd = os.open(path, O_RDONLY, 0);
-    const ssize_t n = fd < 0 ? -1 : os_read_all(fd, into, PROC_BYTES_MAX - 1);
-    if (fd >= 0)
-        os.close(fd);
-    into[n < 0 ? 0 : n] = '\0';
-    return n > 0;
-}
-
 /* A field of /proc/self/stat, from the third on, behind the name in brackets. */
 static double stat_field(int which)
 {
     char text[PROC_BYTES_MAX];
-    char *at = read_proc("/proc/self/stat", text) ? strrchr(text, ')') : NULL;
+    char *at = os_read_text("/proc/self/stat", text, sizeof text) > 0 ? strrchr(text, ')') : NULL;
     for (int i = 2; at != NULL && i < which; i++)
         at = strchr(at + 1, ' ');
     return at == NULL ? 0 : strtod(at, NULL);
@@ -313,7 +302,7 @@ static double open_files(void)
 static double start_time(void)
 {
     char text[PROC_BYTES_MAX];
-    const char *boot = read_proc("/proc/uptime", text) ? text : NULL;
+    const char *boot = os_read_text("/proc/uptime", text, sizeof text) > 0 ? text : NULL;
     return boot == NULL ? 0
                         : (double)os.now_us() / 1e6 - strtod(boot, NULL) +
                               stat_field(22) / (double)sysconf(_SC_CLK_TCK);
