@@ -20,6 +20,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import termios
 import textwrap
@@ -30,9 +31,10 @@ FRESHET = os.environ["FRESHET"]
 SOURCE = os.environ.get("FRESHET_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 PRESET = os.environ.get("FRESHET_PRESET", "")
 
-# How many times slower this machine is than the one where deadlines were chosen: scripts/slowness measured it when the tests
-# began; the load tells what has come since. (Two processes a core are what the tests run themselves.)
-SLOWNESS = max(float(os.environ.get("FRESHET_SLOWNESS") or 1), os.getloadavg()[0] / os.cpu_count() / 2)
+sys.path.append(os.path.join(SOURCE, "tests", "services"))
+
+from server import SLOWNESS  # noqa: E402
+
 DEADLINE = float(os.environ.get("FRESHET_TEST_DEADLINE", 120.0 if PRESET in ("asan", "tsan", "cov") else 60.0)) * SLOWNESS
 
 

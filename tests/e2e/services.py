@@ -20,7 +20,6 @@ they are quick ones unless quick=False is among them.
 import itertools
 import os
 import ssl
-import sys
 import time
 
 from cassandra import ConsistencyLevel
@@ -31,11 +30,8 @@ from cassandra.query import dict_factory
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from freshet_testing import DEADLINE, PRESET, SOURCE
-
-sys.path.append(os.path.join(SOURCE, "tests", "services"))
-
-import servers  # noqa: E402
+from freshet_testing import DEADLINE, PRESET
+import servers  # of tests/services, which freshet_testing puts on the path
 
 numbers = itertools.count(1)
 

@@ -36,6 +36,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 DEPS = os.path.abspath(os.environ.get("FRESHET_DEPS") or os.path.join(SOURCE, ".deps"))
 
+# How many times slower this machine is than the one where deadlines were chosen: scripts/slowness measured it when the tests
+# began; the load tells what has come since. (Two processes a core are what the tests run themselves.)
 SLOWNESS = max(float(os.environ.get("FRESHET_SLOWNESS") or 1), os.getloadavg()[0] / os.cpu_count() / 2)
 READY_S = float(os.environ.get("FRESHET_SERVICE_DEADLINE") or 180 * SLOWNESS)
 STOP_S = 30 * SLOWNESS
