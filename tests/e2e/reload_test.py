@@ -1,5 +1,6 @@
 """SIGHUP to a run: log files that were moved away are opened again, a changed declaration is taken where the state serves it as it is."""
 
+import glob
 import os
 import re
 import signal
@@ -39,7 +40,7 @@ class ReloadTest(Case):
         return self.until(lambda: re.search(says, run.err()[n:]) and run.err()[n:], f"the answer {says}", run)
 
     def until_rows(self, n, run):
-        self.until(lambda: len(self.history(COLUMNS)) >= n, f"{n} rows", run)
+        self.until(lambda: glob.glob(self.path("out/**/*.parquet"), recursive=True) and len(self.history(COLUMNS)) >= n, f"{n} rows", run)
         self.assertEqual([row["id"] for row in self.history(COLUMNS)], list(range(n)))
 
     def test_a_changed_option_is_taken(self):
