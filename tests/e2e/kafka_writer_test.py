@@ -86,6 +86,8 @@ class MessagesTest(KafkaWriterCase):
                          features=("{name: value, type: double}",))
             self.write("in/a.jsonl", lines(0, 40))
             self.good("run", "events.yaml")
+            # a broker may answer a commit a moment before it shows what is committed
+            self.until(lambda topic=topic: len(self.messages(topic)) >= 40, "the rows are seen")
             found = self.messages(topic)
             self.assertEqual(len(found), 40)
             self.assertEqual({message.key() and message.key().decode() for message in found}, expected)
@@ -234,6 +236,11 @@ class StreamTest(KafkaWriterCase):
         def sent():
             finished = self.freshet("run", "events.yaml", "--once")
             said[:] = [f"exit code {finished.code}, {finished.err}"]
+            # The broker, begun again after kill -9, now and then leaves a commit half done for good: its coordinator asks the broker's own
+            # port before that is open. Whoever runs it would begin it once more; the stream waits.
+            if "reading how far it is written" in finished.err:
+                kafka.server.stop()
+                kafka.server.start()
             return finished.code == 0
 
         self.until(sent, said)
